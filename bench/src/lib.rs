@@ -1,0 +1,1 @@
+//! Measurements: the physical limits, and the comparison with Apache Kafka.

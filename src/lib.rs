@@ -1,0 +1,1 @@
+//! Duramen: a Kafka-protocol broker with a durable log on every core.

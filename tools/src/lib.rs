@@ -1,0 +1,1 @@
+//! Operator commands for any Kafka-protocol broker.
