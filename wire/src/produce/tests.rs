@@ -14,22 +14,20 @@ use crate::topic::PARTITIONS_MAX;
 
 type Records = Option<Vec<u8>>;
 
-fn topics() -> impl Strategy<Value = Vec<(String, u128, Vec<(i32, Records)>)>> {
+/// Name, id, and for each partition its index and records.
+type SentTopic = (String, u128, Vec<(i32, Records)>);
+
+fn topics() -> impl Strategy<Value = Vec<SentTopic>> {
     let records = prop::option::of(prop::collection::vec(any::<u8>(), 0..300));
     let partitions = prop::collection::vec((any::<i32>(), records), 0..4);
     prop::collection::vec(("[a-z.]{0,20}", any::<u128>(), partitions), 0..4)
 }
 
-fn by_the_crate(
-    version: i16,
-    transactional_id: Option<&str>,
-    acks: i16,
-    topics: &[(String, u128, Vec<(i32, Records)>)],
-) -> Vec<u8> {
+fn by_the_crate(version: i16, transactional_id: Option<&str>, acks: i16, topics: &[SentTopic]) -> Vec<u8> {
     let partition = |(index, records): &(i32, Records)| {
         PartitionProduceData::default().with_index(*index).with_records(records.clone().map(Bytes::from))
     };
-    let topic = |(name, id, partitions): &(String, u128, Vec<(i32, Records)>)| {
+    let topic = |(name, id, partitions): &SentTopic| {
         let topic = TopicProduceData::default().with_partition_data(partitions.iter().map(partition).collect());
         match version >= 13 {
             true => topic.with_topic_id(Uuid::from_u128(*id)),
