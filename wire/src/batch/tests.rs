@@ -127,7 +127,9 @@ fn limits_ask_for_keys_and_times() {
     let limits = Limits { require_key: true, ..Limits::default() };
     assert!(matches!(check(&sample(), &limits), Err(Error::NullKey { index: 1 })));
     let limits = Limits { timestamp_max: 1_004, ..Limits::default() };
-    assert!(matches!(check(&sample(), &limits), Err(Error::Timestamp { index: 1, timestamp: 1_005 })));
+    assert!(matches!(check(&sample(), &limits), Err(Error::Timestamp { timestamp: 1_005, .. })));
+    let understated = patched(sample(), 35, &1_000_i64.to_be_bytes());
+    assert!(matches!(check(&understated, &limits), Err(Error::Timestamp { index: 1, timestamp: 1_005 })));
     let limits = Limits { timestamp_min: 999, ..Limits::default() };
     assert!(matches!(check(&sample(), &limits), Err(Error::Timestamp { index: 2, timestamp: 998 })));
     let mut untimed = BatchBuilder::new();

@@ -15,7 +15,8 @@ const NO_TIMESTAMP: i64 = -1;
 pub struct Limits {
     /// Refuse records without a key, as compacted topics do.
     pub require_key: bool,
-    /// The earliest and latest timestamps that a record may have, in ms. -1 (no timestamp) is always allowed.
+    /// The earliest and latest timestamps that a record may have, in ms, and the batch's own maximum with them. -1 (no
+    /// timestamp) is always allowed.
     pub timestamp_min: i64,
     pub timestamp_max: i64,
 }
@@ -29,7 +30,9 @@ impl Default for Limits {
 /// Checks that `bytes` are exactly one good batch: length, magic, CRC, known compression, at least one record, dense
 /// offsets; and of an uncompressed one, that its records are what the header says.
 ///
-/// It checks no field that the broker owns or judges: producer state, control and transactional bits, timestamp type.
+/// It checks no field that the broker owns or judges: producer state, control and transactional bits, timestamp type,
+/// unused attribute bits. Kafka lets three things pass that are refused here: offset deltas that are not dense, lengths
+/// below -1 for null, and a fragment of a second batch at the end.
 pub fn validate(bytes: Slices, limits: &Limits) -> Result<BatchHeader, Error> {
     if bytes.is_empty() {
         return Err(Error::Empty);
@@ -51,9 +54,9 @@ pub fn validate(bytes: Slices, limits: &Limits) -> Result<BatchHeader, Error> {
     if record_count < 1 || record_count - 1 != last_offset_delta {
         return Err(Error::RecordCount { record_count, last_offset_delta });
     }
-    match compression {
-        Compression::None => walk(&header, bytes.sub(HEADER_LEN..bytes.len()), limits)?,
-        _ => check_timestamp(header.max_timestamp, last_offset_delta, limits)?,
+    check_timestamp(header.max_timestamp, last_offset_delta, limits)?;
+    if compression == Compression::None {
+        walk(&header, bytes.sub(HEADER_LEN..bytes.len()), limits)?;
     }
     Ok(header)
 }
