@@ -119,6 +119,7 @@ proptest! {
         let pieces: Vec<&[u8]> = bytes.chunks(cut).collect();
         let mut request = Request::default();
         request.forgotten.push(Forgotten { topic: TopicRef::Name(0..0), index: PartitionIndex(0) });
+        request.partitions.push(expected_partition(0, &FetchPartition::default()));
         request.parse(Slices::new(&pieces), before, version).unwrap();
 
         prop_assert_eq!((request.max_wait_ms, request.min_bytes, request.max_bytes), (500, 1, 1 << 20));
@@ -131,6 +132,7 @@ proptest! {
         prop_assert_eq!(cluster, (version >= 12).then_some(&b"cluster"[..]));
 
         prop_assert_eq!(request.topics.len(), topics.len());
+        prop_assert_eq!(request.partitions.len(), topics.iter().map(|(_, seeds)| seeds.len()).sum::<usize>());
         for (place, topic) in request.topics.iter().enumerate() {
             expected_topic(version, topics[place].0, &bytes, &topic.topic);
             let expected = theirs.topics[place].partitions.iter().map(|theirs| expected_partition(place, theirs));

@@ -81,6 +81,7 @@ proptest! {
             true => (String::new(), Some(id), partitions),
             false => (name, None, partitions),
         }).collect();
+        prop_assert_eq!(request.partitions.len(), sent.iter().map(|(_, _, partitions)| partitions.len()).sum::<usize>());
         prop_assert_eq!(read, sent);
     }
 

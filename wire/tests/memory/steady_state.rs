@@ -1,11 +1,6 @@
 //! Once the lists and buffers have grown, reading Produce and Fetch requests, validating batches and writing responses
 //! allocates nothing.
 
-#![expect(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use duramen_wire::batch::{BatchBuilder, Limits, validate};
 use duramen_wire::header::RequestHeader;
 use duramen_wire::ids::{PartitionIndex, TopicId};
@@ -17,38 +12,7 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, ProduceReq
 use kafka_protocol::protocol::Encodable;
 use uuid::Uuid;
 
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts this thread's allocations.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches only an integer of this thread, which
-// needs no allocation and no destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's layout is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's pointer and layout are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Does `work` once to grow what it uses, then says how often it allocates.
-fn allocations_after_the_first(mut work: impl FnMut()) -> usize {
-    work();
-    let before = ALLOCATIONS.get();
-    (0..10).for_each(|_| work());
-    ALLOCATIONS.get() - before
-}
+use crate::allocator::allocations_after_the_first;
 
 const TOPIC: TopicId = TopicId(Uuid::from_u128(5));
 
