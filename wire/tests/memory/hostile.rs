@@ -2,11 +2,6 @@
 //! watches every decoder in every version, over random bytes, over noise that looks like lengths, and over the longest
 //! arrays of the smallest elements.
 
-#![expect(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use bytes::Bytes;
 use duramen_wire::api::ApiKey;
 use duramen_wire::header::RequestHeader;
@@ -15,6 +10,8 @@ use duramen_wire::slices::Slices;
 use duramen_wire::{batch, fetch, produce};
 use proptest::prelude::*;
 
+use crate::allocator::peak_of;
+
 /// Bytes that a decoder may hold at once for each byte that it got, and on top of that. A structure of two bytes on the
 /// wire is some 80 in memory.
 const FACTOR: usize = 100;
@@ -22,48 +19,6 @@ const ALLOWANCE: usize = 64 * 1024;
 
 /// What the largest request may take: `ELEMENTS_MAX` structures.
 const DECODED_MAX: usize = ELEMENTS_MAX * 150;
-
-thread_local! {
-    static LIVE: Cell<usize> = const { Cell::new(0) };
-    static PEAK: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts the bytes that this thread holds, and the most that it held.
-struct Counting;
-
-fn add(bytes: usize) {
-    let live = LIVE.get().wrapping_add(bytes);
-    LIVE.set(live);
-    PEAK.set(PEAK.get().max(live));
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches only integers of this thread, which need
-// no allocation and no destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        add(layout.size());
-        // SAFETY: the caller's layout is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // What another thread allocated is not counted here.
-        LIVE.set(LIVE.get().saturating_sub(layout.size()));
-        // SAFETY: the caller's pointer and layout are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The most bytes that `work` held beyond what was held before.
-fn peak_of(work: impl FnOnce()) -> usize {
-    let before = LIVE.get();
-    PEAK.set(before);
-    work();
-    PEAK.get() - before
-}
 
 /// Runs one decoder over a body; the result does not matter here.
 fn decode(api: ApiKey, version: i16, body: &Bytes) -> bool {
