@@ -1,4 +1,13 @@
 //! Duramen: a Kafka-protocol broker with a durable log on every core.
 
+pub mod api;
 pub mod config;
+pub mod controller;
+pub mod errors;
 pub mod log;
+pub mod metadata;
+pub mod metrics;
+pub mod net;
+pub mod runtime;
+pub mod serve;
+pub mod shard;

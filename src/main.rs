@@ -1,5 +1,47 @@
-//! The one binary.
+//! The one binary: the broker, and the commands of its operators.
 
-fn main() {
-    println!("duramen {}", env!("CARGO_PKG_VERSION"));
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use duramen::errors;
+use duramen::serve::{self, LogFormat, Options};
+
+/// A Kafka-protocol broker with a durable log on every core, and the commands to work with it.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(Options),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Serve(options) => serve(&options),
+    }
+}
+
+fn serve(options: &Options) -> ExitCode {
+    start_logging(options.log_format);
+    match serve::run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("duramen: {}", errors::chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Log lines go to stderr; `RUST_LOG` chooses which, and the broker's own from "info" on are the default.
+fn start_logging(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,duramen=info".into());
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
 }

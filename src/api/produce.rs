@@ -1,0 +1,203 @@
+//! Produce (key 0): sorts the batches of a request by the shards that own their partitions, and gathers the answers.
+//! The records are not looked at here, and stay where they were received.
+
+use std::sync::Arc;
+
+use duramen_wire::ids::{ShardId, TopicPartitionId};
+use duramen_wire::messages::ResponseError;
+use duramen_wire::produce::{self, CurrentLeader, NodeEndpoint, PartitionResponse, ResponseEncoder, TopicName, TopicRef};
+use duramen_wire::slices::Slices;
+
+use super::Context;
+use super::errors;
+use super::exchange::{Exchange, Fate};
+use crate::controller::Topic;
+use crate::shard::message::{AppendBatch, AppendItem, AppendRefusal, ReplyTo};
+
+/// The client id with which Kafka's own admin client may write to internal topics.
+const ADMIN_CLIENT_ID: &[u8] = b"__admin_client";
+
+/// A produce request as it was read, and what became of each of its partitions.
+#[derive(Default)]
+pub struct ProduceState {
+    pub request: produce::Request,
+    answers: Vec<Answer>,
+    name_scratch: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Answer {
+    error: i16,
+    base_offset: i64,
+    log_start_offset: i64,
+    /// The refusal's text, by the box and item that has it.
+    detail: Option<(usize, usize)>,
+    /// Who leads the partition, where the client asked the wrong node (KIP-951).
+    leader: Option<CurrentLeader>,
+}
+
+impl ProduceState {
+    pub fn clear(&mut self) {
+        self.answers.clear();
+    }
+}
+
+/// Why a request gets no answer but a closed connection.
+pub type Unreadable = produce::Error;
+
+/// Reads the request and fills a box in `exchange.appends` for each shard that has a part in it; the caller sends them.
+pub fn begin(context: &Context, exchange: &mut Exchange, reply_to: ReplyTo, client_id: &[u8]) -> Result<(), Unreadable> {
+    let request = exchange.request.clone();
+    request.with(|bytes| {
+        exchange.produce.request.parse(bytes, exchange.body, exchange.version)?;
+        let Exchange { produce: state, appends, spare_appends, .. } = exchange;
+        let ProduceState { request: parsed, answers, name_scratch } = state;
+        answers.clear();
+        answers.resize(parsed.partitions.len(), Answer { base_offset: -1, log_start_offset: -1, ..Answer::default() });
+        if !matches!(parsed.acks, -1..=1) {
+            answers.iter_mut().for_each(|answer| answer.error = ResponseError::InvalidRequiredAcks.code());
+            return Ok(());
+        }
+        let image = context.shard.image.borrow();
+        for topic in &parsed.topics {
+            let found = find_topic(&image, bytes, &topic.topic, name_scratch);
+            for entry in topic.partitions.clone() {
+                let placed = found.and_then(|found| place(found, parsed, entry, client_id));
+                match placed {
+                    Err(error) => answers[entry].error = error.code(),
+                    Ok((shard, item)) => box_for(shard, appends, spare_appends, reply_to).items.push(item),
+                }
+            }
+        }
+        for batch in appends {
+            batch.wait_for_commit = parsed.acks != 0;
+            batch.input = Some(Arc::clone(&request));
+        }
+        Ok(())
+    })
+}
+
+fn find_topic<'i>(
+    image: &'i crate::controller::Image,
+    request: Slices<'_>,
+    topic: &TopicRef,
+    scratch: &mut Vec<u8>,
+) -> Result<&'i Topic, ResponseError> {
+    match topic {
+        TopicRef::Id(id) => image.topic(*id).ok_or(ResponseError::UnknownTopicId),
+        TopicRef::Name(range) => std::str::from_utf8(request.contiguous(range.clone(), scratch))
+            .ok()
+            .and_then(|name| image.topic_by_name(name))
+            .ok_or(ResponseError::UnknownTopicOrPartition),
+    }
+}
+
+/// The owner of a partition entry's partition, and the item to send there.
+fn place(
+    topic: &Topic,
+    request: &produce::Request,
+    entry: usize,
+    client_id: &[u8],
+) -> Result<(ShardId, AppendItem), ResponseError> {
+    let partition = &request.partitions[entry];
+    if topic.internal && client_id != ADMIN_CLIENT_ID {
+        return Err(ResponseError::InvalidTopicException);
+    }
+    let placement = usize::try_from(partition.index.0)
+        .ok()
+        .and_then(|index| topic.partitions.get(index))
+        .ok_or(ResponseError::UnknownTopicOrPartition)?;
+    // Kafka: "Produce requests ... must have at least one record batch per partition".
+    let records = partition.records.clone().filter(|records| !records.is_empty()).ok_or(ResponseError::InvalidRecord)?;
+    let id = TopicPartitionId { topic: topic.id, partition: partition.index };
+    Ok((placement.shard, AppendItem { partition: id, entry, records, result: Err(AppendRefusal::Pending) }))
+}
+
+/// The exchange's box for a shard; a used one if there is one.
+fn box_for<'a>(
+    shard: ShardId,
+    boxes: &'a mut Vec<Box<AppendBatch>>,
+    spare: &mut Vec<Box<AppendBatch>>,
+    reply_to: ReplyTo,
+) -> &'a mut AppendBatch {
+    let at = boxes.iter().position(|batch| batch.owner == shard).unwrap_or_else(|| {
+        let mut batch = spare.pop().unwrap_or_else(|| AppendBatch::new(reply_to, shard));
+        batch.reset(reply_to, shard);
+        boxes.push(batch);
+        boxes.len() - 1
+    });
+    &mut boxes[at]
+}
+
+/// Writes the answer, once all boxes are back.
+pub fn finish(context: &Context, exchange: &mut Exchange) {
+    collect(exchange);
+    if exchange.produce.request.acks == 0 {
+        exchange.response.fate = silent_fate(&exchange.produce);
+        exchange.answered = true;
+        return;
+    }
+    // The leader hints want an endpoint of this listener; there is one node, so it is always the same.
+    let endpoint = context.endpoint();
+    let leader_moved = exchange.produce.answers.iter().any(|answer| answer.leader.is_some());
+    let endpoints = if leader_moved { std::slice::from_ref(&endpoint) } else { &[] as &[NodeEndpoint] };
+    let request = exchange.request.clone();
+    let Exchange { produce: state, appends, response, version, correlation_id, .. } = exchange;
+    request.with(|bytes| {
+        let mut encoder =
+            ResponseEncoder::begin(&mut response.bytes, *version, *correlation_id, state.request.topics.len());
+        for topic in &state.request.topics {
+            let name = match &topic.topic {
+                TopicRef::Id(id) => TopicName::Id(*id),
+                TopicRef::Name(range) => {
+                    TopicName::Name(bytes.contiguous(range.clone(), &mut state.name_scratch))
+                }
+            };
+            encoder.topic(name, topic.partitions.len());
+            for entry in topic.partitions.clone() {
+                let answer = &state.answers[entry];
+                let message = answer.detail.and_then(|(at, item)| appends[at].items[item].result.as_ref().err());
+                let message = message.map(ToString::to_string);
+                encoder.partition(&PartitionResponse {
+                    index: state.request.partitions[entry].index,
+                    error_code: answer.error,
+                    base_offset: answer.base_offset,
+                    log_append_time_ms: -1,
+                    log_start_offset: answer.log_start_offset,
+                    error_message: message.as_deref(),
+                    current_leader: answer.leader,
+                });
+            }
+        }
+        encoder.finish(0, endpoints);
+    });
+    exchange.answered = true;
+}
+
+/// Copies the results of all boxes to the partition entries that they answer.
+fn collect(exchange: &mut Exchange) {
+    let Exchange { produce: state, appends, .. } = exchange;
+    for (at, batch) in appends.iter().enumerate() {
+        for (index, item) in batch.items.iter().enumerate() {
+            let answer = &mut state.answers[item.entry];
+            match &item.result {
+                Ok(appended) => {
+                    answer.base_offset = appended.base_offset.0;
+                    answer.log_start_offset = appended.log_start.0;
+                }
+                Err(refusal) => {
+                    answer.error = errors::append(refusal).code();
+                    answer.detail = Some((at, index));
+                }
+            }
+        }
+    }
+}
+
+/// acks=0: nobody reads an answer, so an error closes the connection, as in Kafka.
+fn silent_fate(state: &ProduceState) -> Fate {
+    match state.answers.iter().find(|answer| answer.error != 0) {
+        None => Fate::Silent,
+        Some(answer) => Fate::Close(format!("a produce request with acks=0 failed with error {}", answer.error)),
+    }
+}

@@ -1,0 +1,134 @@
+//! The keeper of the metadata, on the controller's shard: it makes changes durable, one after the other, and then has
+//! every shard apply them. What may change, and how, is decided by the pure `controller`.
+
+mod store;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use duramen_wire::ids::ShardId;
+
+pub use store::{Error as StoreError, Found, Store};
+
+use crate::config::Settings;
+use crate::controller::{self, Change, Image};
+use crate::runtime::disk::RealDisk;
+use crate::shard::Shard;
+use crate::shard::notify::Notify;
+
+/// The shard that keeps the metadata.
+pub const CONTROLLER_SHARD: ShardId = ShardId(0);
+
+/// Why metadata cannot be read, or a change not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the metadata cannot be read: {0}")]
+    Read(#[from] controller::Error),
+    /// The change stands; a shard could not carry it out.
+    #[error("shard {shard}: {reason}")]
+    Shard { shard: ShardId, reason: String },
+}
+
+/// Makes changes one at a time.
+pub struct Keeper {
+    shard: Rc<Shard>,
+    settings: Arc<Settings>,
+    node_id: i32,
+    store: RefCell<Option<Store<RealDisk>>>,
+    busy: Cell<bool>,
+    free: Notify,
+}
+
+/// Reads a store's content into an image.
+pub fn read(found: &Found) -> Result<Image, Error> {
+    let mut image = match &found.snapshot {
+        Some(bytes) => controller::decode_snapshot(bytes)?,
+        None => Image::new(),
+    };
+    for change in &found.changes {
+        image.apply(&controller::decode(change)?)?;
+    }
+    Ok(image)
+}
+
+/// The right to change the metadata; others wait until it is dropped.
+struct Turn<'a>(&'a Keeper);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.busy.set(false);
+        self.0.free.raise();
+    }
+}
+
+impl Keeper {
+    pub fn new(shard: Rc<Shard>, settings: Arc<Settings>, node_id: i32, store: Store<RealDisk>) -> Rc<Self> {
+        let store = RefCell::new(Some(store));
+        Rc::new(Self { shard, settings, node_id, store, busy: Cell::new(false), free: Notify::default() })
+    }
+
+    /// Changes made so far.
+    pub fn end(&self) -> u64 {
+        self.shard.image.borrow().applied()
+    }
+
+    /// Decides on the image as it is now, makes the decision durable, and has all shards apply it. What `decide` refuses
+    /// changes nothing. The result of `decide` comes back with what became of its changes.
+    pub async fn commit<R>(
+        &self,
+        decide: impl FnOnce(&Image) -> (Vec<Change>, R),
+    ) -> (R, Result<(), Error>) {
+        let _turn = self.turn().await;
+        let (changes, decided) = decide(&self.shard.image.borrow());
+        (decided, self.make(changes).await)
+    }
+
+    async fn turn(&self) -> Turn<'_> {
+        while self.busy.replace(true) {
+            self.free.wait().await;
+        }
+        Turn(self)
+    }
+
+    async fn make(&self, changes: Vec<Change>) -> Result<(), Error> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.write(&changes).await?;
+        let changes: Arc<[Change]> = changes.into();
+        let mut outcome = Ok(());
+        for shard in (0..self.shard.shards()).map(ShardId) {
+            let (changes, settings, node_id) = (changes.clone(), self.settings.clone(), self.node_id);
+            let applied = self.shard.call(shard, move |shard| async move {
+                shard.apply(changes, settings, node_id).await.map_err(|error| crate::errors::chain(&error))
+            });
+            if let Err(reason) = applied.await {
+                tracing::error!(%shard, %reason, "a change of the metadata could not be carried out");
+                outcome = Err(Error::Shard { shard, reason });
+            }
+        }
+        Ok(outcome?)
+    }
+
+    /// Makes changes durable, and shortens the store when it has grown.
+    async fn write(&self, changes: &[Change]) -> Result<(), Error> {
+        let mut store = self.store.borrow_mut().take().expect("one change at a time uses the store");
+        let written = write(&mut store, changes, &self.shard.image).await;
+        *self.store.borrow_mut() = Some(store);
+        Ok(written?)
+    }
+}
+
+async fn write(store: &mut Store<RealDisk>, changes: &[Change], image: &RefCell<Image>) -> Result<(), StoreError> {
+    if store.is_long() {
+        let snapshot = controller::encode_snapshot(&image.borrow());
+        store.snapshot(snapshot).await?;
+    }
+    for change in changes {
+        store.append(&controller::encode(change)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,345 @@
+//! One client connection: two tasks of its shard, a reader that turns bytes into exchanges and a writer that sends the
+//! answers in the order of the requests.
+//!
+//! Produce and Fetch overlap. Every other request is a barrier: it starts when all answers before it have been sent to
+//! the writer, and nothing starts until it is answered. What one connection can have under way is bounded in number.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use duramen_wire::api::ApiKey;
+use duramen_wire::header::RequestHeader;
+
+use super::input::Input;
+use crate::api::exchange::{Exchange, Fate};
+use crate::api::fetch::Phase;
+use crate::api::{self, Context};
+use crate::runtime::TaskClass;
+use crate::runtime::net::Socket;
+use crate::shard::Client;
+use crate::shard::message::{AppendBatch, ReadBatch, ReplyTo, Request};
+use crate::shard::notify::Notify;
+use crate::shard::request_bytes::RequestBytes;
+
+/// Requests of one connection that may be under way.
+pub const EXCHANGES_MAX: usize = 64;
+/// Exchanges that a quiet connection keeps for later.
+const SPARE_EXCHANGES_MAX: usize = 4;
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Input(#[from] super::input::Error),
+    #[error("a request header cannot be read: {0}")]
+    Header(#[from] duramen_wire::header::Error),
+    #[error("a {api} request, version {version}, cannot be read: {reason}")]
+    Unreadable { api: &'static str, version: i16, reason: String },
+    #[error("{api} version {version} is not offered")]
+    Version { api: &'static str, version: i16 },
+    #[error("{0}")]
+    Closed(String),
+    #[error("sending: {0}")]
+    Send(std::io::Error),
+}
+
+/// A connection, shared by its two tasks and its shard.
+pub struct Connection {
+    context: Context,
+    socket: Socket,
+    pub peer: SocketAddr,
+    key: Cell<usize>,
+    exchanges: RefCell<VecDeque<Box<Exchange>>>,
+    spare: RefCell<Vec<Box<Exchange>>>,
+    /// For the writer: the first exchange is answered, or messages are to be sent again.
+    news: Notify,
+    /// For the reader: an exchange is over.
+    room: Notify,
+    reader_done: Cell<bool>,
+    draining: Cell<bool>,
+    last_active: Cell<Instant>,
+    failure: RefCell<Option<Error>>,
+}
+
+impl Connection {
+    /// Starts to serve a connection. `ended` is called once both tasks are over.
+    pub fn start(context: Context, socket: Socket, peer: SocketAddr, ended: impl FnOnce(&Connection) + 'static) {
+        let shard = context.shard.clone();
+        let connection = Rc::new(Self {
+            context,
+            socket,
+            peer,
+            key: Cell::new(usize::MAX),
+            exchanges: RefCell::default(),
+            spare: RefCell::default(),
+            news: Notify::default(),
+            room: Notify::default(),
+            reader_done: Cell::new(false),
+            draining: Cell::new(false),
+            last_active: Cell::new(Instant::now()),
+            failure: RefCell::default(),
+        });
+        connection.key.set(shard.add_client(connection.clone()));
+        let reader = connection.clone();
+        shard.reactor.spawn(TaskClass::Serve, async move {
+            if let Err(error) = reader.read_requests().await {
+                reader.fail(error);
+            }
+            reader.reader_done.set(true);
+            reader.news.raise();
+        });
+        let writer = connection.clone();
+        shard.clone().reactor.spawn(TaskClass::Serve, async move {
+            if let Err(error) = writer.write_responses().await {
+                writer.fail(error);
+            }
+            writer.socket.shutdown();
+            while !writer.reader_done.get() {
+                writer.news.wait().await;
+            }
+            shard.remove_client(writer.key.get());
+            ended(&writer);
+        });
+    }
+
+    /// Why the connection ended, if it was not by the client's own wish.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.borrow().as_ref().filter(|error| !error.is_ordinary()).map(ToString::to_string)
+    }
+
+    fn fail(&self, error: Error) {
+        let mut failure = self.failure.borrow_mut();
+        if failure.is_none() {
+            *failure = Some(error);
+        }
+        drop(failure);
+        self.socket.shutdown();
+        self.news.raise();
+        self.room.raise();
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failure.borrow().is_some()
+    }
+
+    async fn read_requests(&self) -> Result<(), Error> {
+        let request_max = usize::try_from(self.context.config().socket_request_max_bytes).unwrap_or(0);
+        let mut input = Input::new(self.context.gather_budget.clone(), request_max);
+        loop {
+            self.wait_until(|exchanges| exchanges < EXCHANGES_MAX).await;
+            if self.has_failed() || (self.draining.get() && input.is_empty()) {
+                return Ok(());
+            }
+            let mut exchange = self.spare.borrow_mut().pop().unwrap_or_else(Exchange::new);
+            exchange.reset();
+            self.own_request(&mut exchange).clear(|cell| input.recycle(cell));
+            let reactor = &self.context.shard.reactor;
+            let request = Arc::get_mut(&mut exchange.request).expect("the request was just made the exchange's own");
+            let Some(reserved) = input.next(reactor, &self.socket, request).await? else { return Ok(()) };
+            exchange.reserved = Some(reserved);
+            exchange.started = Instant::now();
+            self.last_active.set(exchange.started);
+            self.take(exchange).await?;
+        }
+    }
+
+    /// The request of a used exchange; a new one if somebody still holds the old.
+    fn own_request<'e>(&self, exchange: &'e mut Exchange) -> &'e mut RequestBytes {
+        if Arc::get_mut(&mut exchange.request).is_none() {
+            exchange.request = Arc::default();
+        }
+        Arc::get_mut(&mut exchange.request).expect("a fresh one has no other holder")
+    }
+
+    async fn wait_until(&self, enough: impl Fn(usize) -> bool) {
+        while !enough(self.exchanges.borrow().len()) && !self.has_failed() {
+            self.room.wait().await;
+        }
+    }
+
+    async fn take(&self, mut exchange: Box<Exchange>) -> Result<(), Error> {
+        let header = exchange.request.with(RequestHeader::parse)?;
+        exchange.id = self.context.shard.next_exchange();
+        exchange.api = header.api;
+        exchange.version = header.version;
+        exchange.correlation_id = header.correlation_id;
+        exchange.body = header.body;
+        if !header.is_supported() && header.api != ApiKey::ApiVersions {
+            return Err(Error::Version { api: header.api.name(), version: header.version });
+        }
+        let reply_to = ReplyTo { shard: self.context.shard.id, connection: self.key.get(), exchange: exchange.id };
+        match header.api {
+            ApiKey::Produce => {
+                api::produce::begin(&self.context, &mut exchange, reply_to, header.client_id)
+                    .map_err(|error| unreadable(&exchange, error))?;
+                self.send_appends(exchange).await;
+            }
+            ApiKey::Fetch => {
+                api::fetch::begin(&self.context, &mut exchange, reply_to)
+                    .map_err(|error| unreadable(&exchange, error))?;
+                self.send_reads(exchange).await;
+            }
+            _ => {
+                self.wait_until(|exchanges| exchanges == 0).await;
+                api::serve(&self.context, &mut exchange, &header, self.peer)
+                    .await
+                    .map_err(|error| unreadable(&exchange, error))?;
+                self.push(exchange);
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_appends(&self, mut exchange: Box<Exchange>) {
+        exchange.away = exchange.appends.len();
+        if exchange.away == 0 {
+            api::produce::finish(&self.context, &mut exchange);
+            return self.push(exchange);
+        }
+        let mut boxes = std::mem::take(&mut exchange.appends);
+        self.push(exchange);
+        for batch in boxes.drain(..) {
+            self.context.shard.send(batch.owner, Request::Append(batch)).await;
+        }
+    }
+
+    async fn send_reads(&self, mut exchange: Box<Exchange>) {
+        exchange.away = exchange.reads.len();
+        if exchange.away == 0 {
+            api::fetch::finish(&self.context, &mut exchange);
+            return self.push(exchange);
+        }
+        let mut boxes = std::mem::take(&mut exchange.reads);
+        self.push(exchange);
+        for batch in boxes.drain(..) {
+            self.context.shard.send(batch.owner, Request::Read(batch)).await;
+        }
+    }
+
+    fn push(&self, exchange: Box<Exchange>) {
+        let mut exchanges = self.exchanges.borrow_mut();
+        exchanges.push_back(exchange);
+        if exchanges.len() == 1 {
+            self.news.raise();
+        }
+    }
+
+    async fn write_responses(&self) -> Result<(), Error> {
+        loop {
+            self.resend_reads().await;
+            let answered = {
+                let mut exchanges = self.exchanges.borrow_mut();
+                match exchanges.front() {
+                    Some(front) if front.answered => exchanges.pop_front(),
+                    None if self.reader_done.get() => return Ok(()),
+                    _ => None,
+                }
+            };
+            let Some(exchange) = answered else {
+                if self.has_failed() {
+                    return Ok(());
+                }
+                self.news.wait().await;
+                continue;
+            };
+            self.write(&exchange).await?;
+            self.context.metrics.answered(exchange.api, exchange.started.elapsed());
+            self.last_active.set(Instant::now());
+            self.keep(exchange);
+            self.room.raise();
+        }
+    }
+
+    async fn write(&self, exchange: &Exchange) -> Result<(), Error> {
+        let response = &exchange.response;
+        match &response.fate {
+            Fate::Send => super::output::send(&self.context, &self.socket, exchange).await.map_err(Error::Send),
+            Fate::Silent => Ok(()),
+            Fate::Close(reason) => Err(Error::Closed(reason.clone())),
+        }
+    }
+
+    fn keep(&self, mut exchange: Box<Exchange>) {
+        let mut spare = self.spare.borrow_mut();
+        exchange.reset();
+        if spare.len() < SPARE_EXCHANGES_MAX.max(self.exchanges.borrow().len()) {
+            spare.push(exchange);
+        }
+    }
+
+    /// Sends what fetches have to say to their shards in the middle of their wait.
+    async fn resend_reads(&self) {
+        while let Some(request) = self.next_resend() {
+            let (owner, request) = request;
+            self.context.shard.send(owner, request).await;
+        }
+    }
+
+    fn next_resend(&self) -> Option<(duramen_wire::ids::ShardId, Request)> {
+        let mut exchanges = self.exchanges.borrow_mut();
+        let exchange = exchanges.iter_mut().find(|one| matches!(one.fetch.phase, Phase::ToWait | Phase::ToCancel))?;
+        let reply_to = ReplyTo { shard: self.context.shard.id, connection: self.key.get(), exchange: exchange.id };
+        exchange.next_message(reply_to)
+    }
+
+    /// Finds an exchange that is under way; a late answer to one that is over finds nothing.
+    fn with_exchange(&self, id: u64, act: impl FnOnce(&mut Exchange)) {
+        let mut exchanges = self.exchanges.borrow_mut();
+        let Some(at) = exchanges.iter().position(|exchange| exchange.id == id) else { return };
+        let exchange = &mut exchanges[at];
+        exchange.away -= 1;
+        act(exchange);
+        let resend = matches!(exchange.fetch.phase, Phase::ToWait | Phase::ToCancel);
+        if resend || (at == 0 && exchange.answered) {
+            self.news.raise();
+        }
+    }
+}
+
+impl Client for Connection {
+    fn appended(&self, batch: Box<AppendBatch>) {
+        self.with_exchange(batch.reply_to.exchange, |exchange| {
+            exchange.appends.push(batch);
+            if exchange.away == 0 {
+                api::produce::finish(&self.context, exchange);
+            }
+        });
+    }
+
+    fn read(&self, batch: Box<ReadBatch>) {
+        self.with_exchange(batch.reply_to.exchange, |exchange| {
+            exchange.reads.push(batch);
+            api::fetch::advance(&self.context, exchange);
+        });
+    }
+
+    fn drain(&self) {
+        self.draining.set(true);
+        if self.exchanges.borrow().is_empty() {
+            self.socket.shutdown();
+        }
+        self.room.raise();
+    }
+
+    fn close_if_idle_since(&self, since: Instant) {
+        if self.exchanges.borrow().is_empty() && self.last_active.get() < since {
+            self.fail(Error::Closed("idle for longer than connections.max.idle.ms".into()));
+        }
+    }
+}
+
+impl Error {
+    /// Whether this is how connections usually end, of which nobody needs to be told.
+    fn is_ordinary(&self) -> bool {
+        let (Self::Input(super::input::Error::Io(error)) | Self::Send(error)) = self else { return false };
+        matches!(error.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe)
+    }
+}
+
+fn unreadable(exchange: &Exchange, error: impl std::fmt::Display) -> Error {
+    Error::Unreadable { api: exchange.api.name(), version: exchange.version, reason: error.to_string() }
+}

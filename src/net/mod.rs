@@ -1,0 +1,7 @@
+//! Connections: from bytes to requests and from answers to bytes, with back-pressure in both directions.
+
+pub mod complaints;
+pub mod connection;
+pub mod endpoints;
+pub mod input;
+mod output;

@@ -1,0 +1,200 @@
+//! `duramen serve`: from settings to a running broker, and back to a clean end.
+//!
+//! The main thread checks what can be checked before anything is touched, starts the shards and waits for signals. What
+//! needs all shards is led by shard 0, by calls ([`start`], [`stop`]).
+
+pub mod accept;
+pub mod data_dir;
+pub mod options;
+mod plan;
+mod signals;
+mod start;
+mod stop;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use duramen_wire::ids::ShardId;
+
+pub use options::{LogFormat, Options};
+pub use plan::Plan;
+
+use self::data_dir::DataDir;
+use crate::config::Settings;
+use crate::net::endpoints::{self, Endpoints};
+use crate::runtime::mesh::Mesh;
+use crate::runtime::net::{Bound, bind};
+use crate::runtime::{self, Pool, Spec, host, spawn_shard};
+use crate::shard::Shard;
+use crate::shard::message::{Reply, Request};
+
+/// Messages that may be under way from one shard to another.
+const LANE_LEN: usize = 1024;
+/// Threads for blocking calls, for all shards together.
+const POOL_THREADS: usize = 4;
+
+/// Why the broker does not start, or ends badly.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Options(#[from] options::Error),
+    #[error(transparent)]
+    Config(#[from] crate::config::Error),
+    #[error(transparent)]
+    Host(#[from] host::Error),
+    #[error(transparent)]
+    DataDir(#[from] data_dir::Error),
+    #[error(transparent)]
+    Endpoints(#[from] endpoints::Error),
+    #[error("listener {listener} cannot bind {address}: {reason}")]
+    Bind { listener: String, address: SocketAddr, reason: String },
+    #[error("shard {shard} cannot start: {source}")]
+    Shard { shard: ShardId, source: io::Error },
+    #[error("{0}")]
+    Start(String),
+    #[error("{0}")]
+    Stop(String),
+    #[error("signals cannot be awaited: {0}")]
+    Signals(io::Error),
+}
+
+/// What the main thread hears from shard 0.
+pub(crate) enum News {
+    Started(start::Report),
+    Failed(String),
+}
+
+/// Runs the broker until it is told to stop.
+pub fn run(options: &Options) -> Result<(), Error> {
+    let began = std::time::Instant::now();
+    let mut settings = options.settings()?;
+    let plan = Plan::new(&settings)?;
+    let mut endpoints = Endpoints::new(&plan.config, plan.shards)?;
+    let listeners = bind_all(&mut endpoints, plan.shards)?;
+    let data_dir = DataDir::take(&plan.data_dir)?;
+    let facts = host::check_directory(&data_dir.path)?;
+    start::advertise(&mut settings, &endpoints);
+    let settings = Arc::new(settings);
+    let (signals, stop_requests) = signals::watch().map_err(Error::Signals)?;
+    let (news, heard) = mpsc::channel();
+    let started =
+        start_shards(&plan, &settings, &Arc::new(endpoints), listeners, &data_dir, facts.clone(), stop_requests, news);
+    let shards = started?;
+    match heard.recv() {
+        Ok(News::Started(report)) => report.print(&plan, &facts, began.elapsed()),
+        Ok(News::Failed(reason)) => return Err(Error::Start(reason)),
+        Err(_) => return Err(Error::Start("a shard ended while the broker was starting".into())),
+    }
+    let ended: Vec<Result<(), String>> = shards.into_iter().map(runtime::JoinHandle::join).collect();
+    drop(signals);
+    drop(data_dir);
+    ended.into_iter().collect::<Result<(), _>>().map_err(Error::Stop)
+}
+
+/// A bound address of a listener.
+type BoundListener = (usize, Bound);
+
+/// Binds every address of every listener, for each shard. Ports of 0 become what the system chose.
+fn bind_all(endpoints: &mut Endpoints, shards: u16) -> Result<Vec<Vec<BoundListener>>, Error> {
+    let mut bound: Vec<Vec<BoundListener>> = (0..shards).map(|_| Vec::new()).collect();
+    for (index, listener) in endpoints.listeners.iter_mut().enumerate() {
+        for (node_index, node) in listener.nodes.iter_mut().enumerate() {
+            let sharing = if listener.per_shard { 1 } else { usize::from(shards) };
+            let mut port = None;
+            for address in &listener.binds[node_index] {
+                let address = SocketAddr::new(address.ip(), port.unwrap_or(address.port()));
+                let sockets = match bind(address, sharing) {
+                    Ok(sockets) => sockets,
+                    // A host without IPv6 has no ::1; localhost is then 127.0.0.1 alone.
+                    Err(_) if port.is_some() && address.ip().is_loopback() && address.is_ipv6() => continue,
+                    Err(error) => return Err(bind_error(&listener.name, address, &error)),
+                };
+                if let Some(local) = sockets.first().and_then(|socket| socket.local_addr().ok()) {
+                    port = Some(local.port());
+                    if node.port == 0 {
+                        node.port = i32::from(local.port());
+                    }
+                }
+                for (at, socket) in sockets.into_iter().enumerate() {
+                    let shard = if listener.per_shard { node_index } else { at };
+                    bound[shard].push((index, socket));
+                }
+            }
+        }
+    }
+    Ok(bound)
+}
+
+fn bind_error(listener: &str, address: SocketAddr, error: &io::Error) -> Error {
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "the port is in use, perhaps by another broker. Stop that, or choose another with --listen".to_string()
+        }
+        io::ErrorKind::AddrNotAvailable => "this host does not have that address. Choose another with --listen".into(),
+        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges. Choose another with --listen".into(),
+        _ => error.to_string(),
+    };
+    Error::Bind { listener: listener.to_string(), address, reason }
+}
+
+type Shards = Vec<runtime::JoinHandle<Result<(), String>>>;
+
+#[expect(clippy::too_many_arguments, reason = "this is where everything that was prepared goes to the shards")]
+fn start_shards(
+    plan: &Plan,
+    settings: &Arc<Settings>,
+    endpoints: &Arc<Endpoints>,
+    listeners: Vec<Vec<BoundListener>>,
+    data_dir: &DataDir,
+    facts: host::Report,
+    stop_requests: UnixStream,
+    news: mpsc::Sender<News>,
+) -> Result<Shards, Error> {
+    let pool = Pool::new(POOL_THREADS);
+    let census = accept::Census::new(plan.shards, endpoints.listeners.len());
+    let mut stop_requests = Some(stop_requests);
+    let mut shards = Vec::new();
+    let ends = Mesh::new::<Request, Reply>(usize::from(plan.shards), LANE_LEN);
+    for (index, (end, bound)) in ends.into_iter().zip(listeners).enumerate() {
+        let id = ShardId(u16::try_from(index).expect("the plan counts shards in 16 bits"));
+        let mut spec = Spec::new(id, pool.clone());
+        spec.cpu = plan.cpu_of(id);
+        spec.receive_buffers_max = plan.receive_buffers_max;
+        let ground = start::Ground {
+            plan: plan.clone(),
+            settings: settings.clone(),
+            endpoints: endpoints.clone(),
+            data_dir: data_dir.path.clone(),
+            facts: facts.clone(),
+            census: census.clone(),
+        };
+        let leader = stop_requests.take().map(|requests| (requests, news.clone()));
+        let shard = spawn_shard(spec, move |reactor| async move {
+            let shard = Shard::new(id, reactor, end);
+            start::prepare(&shard, ground, bound);
+            match leader {
+                Some((requests, news)) => lead(shard, requests, news).await,
+                None => stop::wait(&shard).await,
+            }
+        });
+        shards.push(shard.map_err(|source| Error::Shard { shard: id, source })?);
+    }
+    Ok(shards)
+}
+
+/// What shard 0 does for all: start, serve until told otherwise, stop.
+async fn lead(shard: std::rc::Rc<Shard>, requests: UnixStream, news: mpsc::Sender<News>) -> Result<(), String> {
+    match start::all(&shard).await {
+        Ok(report) => drop(news.send(News::Started(report))),
+        Err(reason) => {
+            drop(news.send(News::Failed(reason.clone())));
+            stop::release_all(&shard).await;
+            return Err(reason);
+        }
+    }
+    signals::wait(&shard, requests).await;
+    stop::all(&shard).await
+}

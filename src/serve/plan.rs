@@ -1,0 +1,85 @@
+//! How the broker is laid out on this host: shards, cores and memory, from the settings and from what the host allows.
+
+use std::path::PathBuf;
+
+use duramen_wire::ids::ShardId;
+
+use crate::config::{self, Configs, Settings};
+use crate::log::Options as LogOptions;
+use crate::runtime::{RECEIVE_BUFFER_LEN, host};
+
+/// The part of the host's memory that is the budget if none is named.
+const MEMORY_SHARE: u64 = 4;
+/// A shard works with at least this much.
+const SHARD_MEMORY_MIN: u64 = 32 << 20;
+/// The part of a shard's memory for receive buffers.
+const RECEIVE_SHARE: u64 = 8;
+/// The part of a shard's memory for requests that are gathered.
+const GATHER_SHARE: u64 = 8;
+/// The part of a shard's memory for the log: tail buffers, journal frames, cold reads.
+const LOG_SHARE: u64 = 2;
+/// Descriptors that are left for connections and the rest, of those that the process may have.
+const DESCRIPTORS_FOR_FILES: u64 = 2;
+
+/// The layout.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub config: config::Broker,
+    pub data_dir: PathBuf,
+    pub shards: u16,
+    /// The cores in the order in which shards are put on them.
+    pub cores: Vec<usize>,
+    /// Bytes for all shards.
+    pub memory: u64,
+    pub receive_buffers_max: usize,
+    pub gather_bytes_max: usize,
+    pub log: LogOptions,
+    pub host: host::Report,
+}
+
+impl Plan {
+    /// # Errors
+    /// The host cannot run the broker, or the settings ask for what it does not have.
+    pub fn new(settings: &Settings) -> Result<Self, super::Error> {
+        let none = Configs::new();
+        let config = config::Broker::new(settings, &none, &none);
+        let host = host::probe(config.cores.as_deref())?;
+        let cores = host.cpus.clone();
+        let shards = config.shards.unwrap_or_else(|| u16::try_from(cores.len()).unwrap_or(u16::MAX)).max(1);
+        let memory = config.memory_bytes.unwrap_or(host.memory_bytes / MEMORY_SHARE);
+        let per_shard = memory / u64::from(shards);
+        if per_shard < SHARD_MEMORY_MIN {
+            return Err(super::Error::Start(format!(
+                "{memory} bytes of memory for {shards} shards are too few: each works with at least {SHARD_MEMORY_MIN}. \
+                 Give more with --memory, or run fewer with --shards"
+            )));
+        }
+        let bytes = |share: u64| usize::try_from(per_shard / share).unwrap_or(usize::MAX);
+        let files = usize::try_from(host.open_files_max / DESCRIPTORS_FOR_FILES / u64::from(shards)).unwrap_or(64).max(16);
+        Ok(Self {
+            data_dir: PathBuf::from(&config.data_dir),
+            shards,
+            cores,
+            memory,
+            receive_buffers_max: (bytes(RECEIVE_SHARE) / RECEIVE_BUFFER_LEN).next_power_of_two().clamp(64, 4096),
+            gather_bytes_max: bytes(GATHER_SHARE).max(usize::try_from(config.socket_request_max_bytes).unwrap_or(0)),
+            log: LogOptions {
+                memory_budget: bytes(LOG_SHARE),
+                journal_len: config.journal_bytes.next_multiple_of(1 << 20),
+                checkpoint_every: config.checkpoint_interval_bytes,
+                open_files_max: files,
+                unsynced_bytes_max: u64::try_from(config.replicated_flush_bytes).unwrap_or(0),
+                unsynced_ms_max: config.replicated_flush_ms,
+                retention_check_ms: config.log_retention_check_interval_ms,
+                ..LogOptions::default()
+            },
+            config,
+            host,
+        })
+    }
+
+    /// The core that a shard is pinned to. Where there are more shards than cores none is: the scheduler does better.
+    pub fn cpu_of(&self, shard: ShardId) -> Option<usize> {
+        (usize::from(self.shards) <= self.cores.len()).then(|| self.cores[usize::from(shard.0)])
+    }
+}

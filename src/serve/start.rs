@@ -1,0 +1,317 @@
+//! The start, led by shard 0: recover what the last run left, read the metadata, give each shard its partitions, listen.
+//!
+//! Recovery works on the directories of the shards that wrote them, however many there were; only then is it decided
+//! which shard owns what. Nobody is listened to before every partition is in its place.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use duramen_wire::ids::{ShardId, TopicPartitionId};
+
+use super::Plan;
+use super::accept::{self, Census};
+use crate::api::Services;
+use crate::api::groups::Groups;
+use crate::api::sessions::Sessions;
+use crate::config::{Advertised, Settings};
+use crate::controller::{self, Change, Image};
+use crate::errors::chain;
+use crate::log::recovery::{self, Recovered};
+use crate::log::{Log, PartitionState};
+use crate::metadata::{self, Keeper, Store};
+use crate::metrics::Metrics;
+use crate::net::complaints::Complaints;
+use crate::net::endpoints::Endpoints;
+use crate::net::input::GatherBudget;
+use crate::runtime::disk::RealDisk;
+use crate::runtime::net::{Bound, Listener};
+use crate::runtime::{Task, TaskClass, host};
+use crate::shard::Shard;
+use crate::shard::metadata::partition_config;
+use crate::shard::notify::Notify;
+
+/// Where shards keep their own files.
+const SHARDS_DIR: &str = "shards";
+const METADATA_DIR: &str = "metadata";
+
+/// What a shard's thread is given to start with.
+#[derive(Clone)]
+pub struct Ground {
+    pub plan: Plan,
+    pub settings: Arc<Settings>,
+    pub endpoints: Arc<Endpoints>,
+    pub data_dir: PathBuf,
+    pub facts: host::Report,
+    pub census: Arc<Census>,
+}
+
+/// What the start and the end of a shard work with; it hangs in the shard's place for process state.
+pub struct State {
+    pub ground: Ground,
+    pub bound: RefCell<Vec<(usize, Bound)>>,
+    pub accepting: RefCell<Vec<Task<()>>>,
+    pub released: Cell<bool>,
+    pub release: Notify,
+}
+
+impl State {
+    pub fn of(shard: &Shard) -> Rc<State> {
+        shard.process().downcast::<State>().ok().expect("the state is set when the shard is made")
+    }
+}
+
+/// What is printed once the broker serves.
+pub struct Report {
+    cluster_id: String,
+    partitions: usize,
+    topics: usize,
+    clean: bool,
+    recovery: Vec<String>,
+    bytes_read: u64,
+    endpoints: Arc<Endpoints>,
+}
+
+/// Makes the advertised addresses known as settings, since they are described to clients.
+pub fn advertise(settings: &mut Settings, endpoints: &Endpoints) {
+    let told = endpoints.listeners.iter().filter_map(|listener| {
+        let node = listener.nodes.first()?;
+        let port = u16::try_from(node.port).ok()?;
+        Some(Advertised { name: listener.name.clone(), host: node.host.clone(), port })
+    });
+    settings.advertise(&told.collect::<Vec<_>>());
+}
+
+/// Gives a new shard what it starts with.
+pub fn prepare(shard: &Rc<Shard>, ground: Ground, bound: Vec<(usize, Bound)>) {
+    shard.set_process(Rc::new(State {
+        ground,
+        bound: RefCell::new(bound),
+        accepting: RefCell::default(),
+        released: Cell::new(false),
+        release: Notify::default(),
+    }));
+}
+
+/// Starts all shards, from shard 0.
+pub async fn all(shard: &Rc<Shard>) -> Result<Report, String> {
+    let state = State::of(shard);
+    let ground = &state.ground;
+    let disk = RealDisk::new(&shard.reactor);
+    let (store, found) =
+        Store::open(disk, &ground.data_dir.join(METADATA_DIR)).await.map_err(|error| chain(&error))?;
+    let mut image = metadata::read(&found).map_err(|error| chain(&error))?;
+    let recovered = recover_all(shard).await?;
+    let clean = recovered.iter().all(|one| one.clean);
+    let mut recovery: Vec<String> = recovered.iter().flat_map(|one| one.report.iter().cloned()).collect();
+    if found.torn > 0 {
+        recovery.push(format!("a change of the metadata was being written; its {} bytes were cut", found.torn));
+    }
+    let bytes_read = recovered.iter().map(|one| one.bytes_read).sum();
+    let (store, changes) = first_changes(store, &mut image, ground.plan.shards, clean).await?;
+    let mut by_shard = deal(&image, recovered, ground.plan.shards, &mut recovery);
+    let _ = changes;
+    let image_bytes: Arc<[u8]> = controller::encode_snapshot(&image).into();
+    let store = Rc::new(RefCell::new(Some(store)));
+    let started = (0..shard.shards()).map(ShardId).map(|id| {
+        let states = by_shard.remove(&id).unwrap_or_default();
+        let image = image_bytes.clone();
+        (id, states, image)
+    });
+    for (id, states, image) in started.collect::<Vec<_>>() {
+        if id == shard.id {
+            take_up(shard.clone(), image, states, store.borrow_mut().take()).await?;
+        } else {
+            shard.call(id, move |shard| take_up(shard, image, states, None)).await?;
+        }
+    }
+    for id in (0..shard.shards()).map(ShardId) {
+        shard.call(id, |shard| async move { listen(&shard) }).await;
+    }
+    let (topics, partitions) = (image.topics().count(), image.partition_count());
+    let cluster_id = image.cluster_id().unwrap_or_default().to_string();
+    let endpoints = ground.endpoints.clone();
+    Ok(Report { cluster_id, partitions, topics, clean, recovery, bytes_read, endpoints })
+}
+
+/// What one directory of an earlier shard came to.
+struct Found {
+    partitions: Vec<PartitionState>,
+    report: Vec<String>,
+    attachments: Vec<(String, Vec<u8>)>,
+    clean: bool,
+    bytes_read: u64,
+}
+
+/// Recovers the directories of all earlier shards, spread over the shards of now.
+async fn recover_all(shard: &Rc<Shard>) -> Result<Vec<Found>, String> {
+    let data_dir = State::of(shard).ground.data_dir.clone();
+    let earlier = recovery::shard_dirs(&RealDisk::new(&shard.reactor), &data_dir).await.map_err(|error| chain(&error))?;
+    let mut tasks = Vec::new();
+    for id in (0..shard.shards()).map(ShardId) {
+        let share: Vec<ShardId> = earlier.iter().copied().filter(|dir| dir.0 % shard.shards() == id.0).collect();
+        let (data_dir, caller) = (data_dir.clone(), shard.clone());
+        let work = async move { caller.call(id, move |shard| recover_some(shard, data_dir, share)).await };
+        tasks.push(shard.reactor.spawn(TaskClass::Serve, work));
+    }
+    let mut found = Vec::new();
+    for task in tasks {
+        found.extend(task.await.map_err(|_| "recovery was cancelled".to_string())??);
+    }
+    Ok(found)
+}
+
+async fn recover_some(shard: Rc<Shard>, data_dir: PathBuf, dirs: Vec<ShardId>) -> Result<Vec<Found>, String> {
+    let mut found = Vec::new();
+    for dir in dirs {
+        let disk = RealDisk::new(&shard.reactor);
+        let one = recovery::recover(&disk, &data_dir, dir, shard.now_ms()).await.map_err(|error| chain(&error))?;
+        let Recovered { partitions, report, attachments, clean, bytes_read, .. } = one;
+        let report = report.iter().map(ToString::to_string).collect();
+        found.push(Found { partitions, report, attachments, clean, bytes_read });
+    }
+    Ok(found)
+}
+
+/// What the start itself changes: a new cluster, another number of shards, higher epochs after an unclean end.
+async fn first_changes(
+    mut store: Store<RealDisk>,
+    image: &mut Image,
+    shards: u16,
+    clean: bool,
+) -> Result<(Store<RealDisk>, usize), String> {
+    let changes: Vec<Change> = controller::start(image, shards, clean, rand::random());
+    for change in &changes {
+        image.apply(change).map_err(|error| chain(&error))?;
+        store.append(&controller::encode(change)).await.map_err(|error| chain(&error))?;
+    }
+    Ok((store, changes.len()))
+}
+
+/// Sorts recovered partitions by the shard that owns them now.
+fn deal(
+    image: &Image,
+    recovered: Vec<Found>,
+    shards: u16,
+    report: &mut Vec<String>,
+) -> BTreeMap<ShardId, Vec<PartitionState>> {
+    let mut newest: BTreeMap<TopicPartitionId, PartitionState> = BTreeMap::new();
+    for state in recovered.into_iter().flat_map(|one| one.partitions) {
+        match newest.get(&state.id()) {
+            Some(known) if known.is_newer_than(&state) => {}
+            _ => drop(newest.insert(state.id(), state)),
+        }
+    }
+    let mut by_shard: BTreeMap<ShardId, Vec<PartitionState>> = (0..shards).map(|id| (ShardId(id), Vec::new())).collect();
+    for (id, state) in newest {
+        match image.partition(id.topic, id.partition) {
+            Some(partition) => by_shard.entry(partition.shard).or_default().push(state),
+            None => report.push(format!("partition {id} belongs to no topic; it is left where it lies and not served")),
+        }
+    }
+    by_shard
+}
+
+/// Opens a shard's log with the partitions that it owns, and makes those that are missing.
+async fn take_up(
+    shard: Rc<Shard>,
+    image: Arc<[u8]>,
+    states: Vec<PartitionState>,
+    store: Option<Store<RealDisk>>,
+) -> Result<(), String> {
+    let state = State::of(&shard);
+    let Ground { plan, settings, endpoints, data_dir, .. } = &state.ground;
+    let image = controller::decode_snapshot(&image).map_err(|error| chain(&error))?;
+    *shard.image.borrow_mut() = image;
+    let disk = RealDisk::new(&shard.reactor);
+    let log = Log::open(disk, data_dir, shard.id, plan.log.clone(), shard.observer());
+    let log = log.await.map_err(|error| chain(&error))?;
+    shard.start(log);
+    let node_id = plan.config.node_id;
+    let keeper = store.map(|store| Keeper::new(shard.clone(), settings.clone(), node_id, store));
+    shard.set_services(Rc::new(Services {
+        settings: settings.clone(),
+        config: RefCell::new(Rc::new(plan.config.clone())),
+        endpoints: endpoints.clone(),
+        sessions: RefCell::new(Sessions::new(
+            usize::try_from(plan.config.fetch_session_cache_slots_max).unwrap_or(0) / usize::from(plan.shards),
+            shard.id,
+            plan.shards,
+        )),
+        gather_budget: GatherBudget::new(plan.gather_bytes_max),
+        metrics: Rc::new(Metrics::default()),
+        complaints: Rc::new(Complaints::default()),
+        groups: Groups::default(),
+        keeper,
+    }));
+    adopt(&shard, states, settings, node_id).await?;
+    let topics: Vec<_> = shard.image.borrow().topics().map(|topic| topic.id).collect();
+    for topic in topics {
+        shard.host_missing(topic, settings, node_id).await.map_err(|error| chain(&error))?;
+    }
+    Ok(())
+}
+
+async fn adopt(shard: &Shard, states: Vec<PartitionState>, settings: &Settings, node_id: i32) -> Result<(), String> {
+    for state in states {
+        let id = state.id();
+        let (config, epoch) = {
+            let image = shard.image.borrow();
+            let topic = image.topic(id.topic).expect("partitions are dealt by the same image");
+            let partition = image.partition(id.topic, id.partition).expect("partitions are dealt by the same image");
+            (partition_config(&image, settings, node_id, topic), partition.leader_epoch)
+        };
+        let log = shard.log().adopt(state, config, epoch, shard.now_ms()).await.map_err(|error| chain(&error))?;
+        shard.partitions.borrow_mut().insert(id, log);
+    }
+    Ok(())
+}
+
+/// Opens the listeners of a shard.
+fn listen(shard: &Rc<Shard>) {
+    let state = State::of(shard);
+    let services = Services::of(shard);
+    let mut tasks = Vec::new();
+    for (index, bound) in state.bound.take() {
+        let listener = Listener::new(&shard.reactor, bound);
+        let (census, complaints) = (state.ground.census.clone(), services.complaints.clone());
+        let task = accept::accept(shard.clone(), listener, index, census, complaints);
+        tasks.push(shard.reactor.spawn(TaskClass::Serve, task));
+    }
+    tasks.push(shard.reactor.spawn(TaskClass::Background, accept::sweep(shard.clone())));
+    *state.accepting.borrow_mut() = tasks;
+}
+
+impl Report {
+    /// Tells a person what is running: where it listens, what it found out about the host, what it promises.
+    pub fn print(&self, plan: &Plan, facts: &host::Report, took: Duration) {
+        for listener in &self.endpoints.listeners {
+            for node in &listener.nodes {
+                println!("{} listens on {}:{} (node {})", listener.name, node.host, node.port, node.id);
+            }
+        }
+        let cores: Vec<String> = plan.cores.iter().map(ToString::to_string).collect();
+        let (shards, memory) = (plan.shards, plan.memory >> 20);
+        println!("{shards} shards on cores {}, {memory} MiB of memory, data in {}", cores.join(","), plan.data_dir.display());
+        println!("host: {}", facts.facts.join(", "));
+        let level = match plan.config.durability {
+            crate::config::Durability::Fsync => "fsync: acknowledged records are on stable storage",
+            crate::config::Durability::Replicated => "replicated: acknowledged records survive the death of the process",
+        };
+        println!("durability {level}, unless a topic says otherwise");
+        let (topics, partitions, ms) = (self.topics, self.partitions, took.as_millis());
+        println!("cluster {}, {topics} topics, {partitions} partitions; ready after {ms} ms", self.cluster_id);
+        if !self.clean {
+            println!("the last run did not end cleanly: {} bytes were read to recover", self.bytes_read);
+        }
+        for line in self.recovery.iter().chain(&facts.warnings) {
+            tracing::warn!("{line}");
+        }
+        if let Some(name) = self.endpoints.beyond_loopback() {
+            tracing::warn!("listener {name} can be reached from other hosts, and nobody is authenticated");
+        }
+    }
+}
