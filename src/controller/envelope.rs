@@ -32,7 +32,9 @@ macro_rules! kinds {
         /// A change as bytes, ready for the log.
         pub fn encode(change: &Change) -> Vec<u8> {
             match change {
-                $(Change::$body(body) => seal($kind, body),)*
+                $(Change::$body(body) => {
+                    seal($kind, body).expect("a change is bounded by its request, far below an archive's 2 GiB")
+                })*
             }
         }
 
@@ -63,18 +65,18 @@ kinds! {
     10 => ShardsChanged,
 }
 
-/// Puts a body into its envelope.
-pub(super) fn seal<T>(kind: u8, body: &T) -> Vec<u8>
+/// Puts a body into its envelope. An archive holds up to 2 GiB.
+pub(super) fn seal<T>(kind: u8, body: &T) -> Result<Vec<u8>, Error>
 where
     T: for<'a> Serialize<HighSerializer<AlignedVec, ArenaHandle<'a>, rancor::Error>>,
 {
-    let archive = rkyv::to_bytes::<rancor::Error>(body).expect("metadata is far below the 2 GiB that an archive holds");
+    let archive = rkyv::to_bytes::<rancor::Error>(body).map_err(|error| Error::Archive { why: error.to_string() })?;
     let mut bytes = Vec::with_capacity(HEADER_BYTES + archive.len());
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&[VERSION, kind]);
     bytes.extend_from_slice(&crc(VERSION, kind, &archive).to_le_bytes());
     bytes.extend_from_slice(&archive);
-    bytes
+    Ok(bytes)
 }
 
 /// Checks an envelope and gives its kind and archive.
@@ -153,7 +155,7 @@ mod tests {
         let mut later = bytes.clone();
         later[2] = 2;
         assert_eq!(decode(&later), Err(Error::Version { found: 2, known: 1 }));
-        let unknown = seal(99, &super::super::change::LeaderEpochsRaised {});
+        let unknown = seal(99, &super::super::change::LeaderEpochsRaised {}).expect("small");
         assert_eq!(decode(&unknown), Err(Error::Kind { found: 99 }));
     }
 
@@ -161,9 +163,9 @@ mod tests {
     fn an_archive_of_another_body_is_refused() {
         let Change::TopicCreated(body) = topic_created() else { panic!("a topic") };
         for kind in [1, 6, 10] {
-            let _ = decode(&seal(kind, &body));
+            let _ = decode(&seal(kind, &body).expect("small"));
         }
-        assert!(matches!(decode(&seal(6, &[0xffu8; 64])), Err(Error::Archive { .. })));
+        assert!(matches!(decode(&seal(6, &[0xffu8; 64]).expect("small")), Err(Error::Archive { .. })));
     }
 
     proptest! {

@@ -28,8 +28,8 @@ pub use code::Code;
 pub use decide::{
     Context, CreatePartitions, CreateTopic, PARTITIONS_PER_REQUEST_MAX, PRODUCER_IDS_PER_BLOCK, ProducerIdBlock,
     Refusal, Target, TopicSelector, allocate_producer_ids, alter_configs_fully, alter_configs_incrementally,
-    auto_create_topic, create_cluster, create_partitions, create_topics, delete_topics, move_partition, offsets_topic,
-    start,
+    auto_create_topic, create_cluster, create_partitions, create_topics, delete_topics, describe_configs,
+    move_partition, offsets_topic, start,
 };
 pub use envelope::{decode, encode};
 pub use error::Error;

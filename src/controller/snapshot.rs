@@ -40,7 +40,10 @@ struct SnapshotConfigs {
 }
 
 /// The whole image as bytes.
-pub fn encode_snapshot(image: &Image) -> Vec<u8> {
+///
+/// # Errors
+/// The image is larger than the 2 GiB that an archive holds.
+pub fn encode_snapshot(image: &Image) -> Result<Vec<u8>, Error> {
     envelope::seal(envelope::SNAPSHOT, &Snapshot::from(image))
 }
 

@@ -1,7 +1,8 @@
-//! Settings changed by request.
+//! Settings changed and described by request. Resource types are the protocol's: 2 topic, 4 broker, 16 client metrics,
+//! 32 group.
 
 use super::{Context, Refusal};
-use crate::config::{self, Configs, Operation, Resource};
+use crate::config::{self, Configs, Entry, Operation, Resource};
 use crate::controller::change::{Change, Owner, OwnerConfigsChanged, TopicConfigsChanged};
 use crate::controller::code::Code;
 use crate::controller::name::validate_topic_name;
@@ -32,7 +33,7 @@ impl Target {
                 Ok(id) => invalid(format!("Unexpected broker id, expected {node_id}, but received {id}")),
                 Err(_) => invalid(format!("Node id must be an integer, but it is: {name}")),
             },
-            (16, "") => invalid("Client metrics subscription name must not be empty".to_string()),
+            (16, "") => invalid("Subscription name can't be empty".to_string()),
             (16, name) => Ok(Self::Owner(Owner::ClientMetrics(name.to_string()))),
             (32, "") => invalid("Default group resources are not allowed.".to_string()),
             (32, name) => Ok(Self::Owner(Owner::Group(name.to_string()))),
@@ -73,6 +74,41 @@ pub fn alter_configs_fully(
     configs: &[(String, Option<String>)],
 ) -> Result<Option<Change>, Refusal> {
     alter(context, target, |stored| config::alter_fully(target.resource(), stored, configs, &context.layers))
+}
+
+/// Answers one resource of DescribeConfigs. `names` chooses settings; `None` is all.
+///
+/// # Errors
+/// UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, and INVALID_REQUEST for another broker, an empty name where
+/// one is needed, or a type that has no settings here.
+pub fn describe_configs(
+    context: &Context<'_>,
+    resource_type: i8,
+    name: &str,
+    names: Option<&[String]>,
+) -> Result<Vec<Entry>, Refusal> {
+    let (layers, node_id) = (&context.layers, context.broker.node_id);
+    let invalid = |message: String| Err(Refusal::new(Code::InvalidRequest, message));
+    let named = |resource, owner| config::describe_named(resource, context.image.configs(&owner), layers, names);
+    match (resource_type, name) {
+        (2, name) => {
+            validate_topic_name(name).map_err(|why| Refusal::new(Code::InvalidTopicException, why))?;
+            let missing = || Refusal::new(Code::UnknownTopicOrPartition, "");
+            let topic = context.image.topic_by_name(name).ok_or_else(missing)?;
+            Ok(config::describe_topic(&topic.configs, layers, names))
+        }
+        (4, "") => Ok(config::describe_cluster(layers, names)),
+        (4, name) => match name.parse::<i32>() {
+            Ok(id) if id == node_id => Ok(config::describe_broker(layers, names)),
+            Ok(id) => invalid(format!("Unexpected broker id, expected {node_id} or empty string, but received {id}")),
+            Err(_) => invalid(format!("Broker id must be an integer, but it is: {name}")),
+        },
+        (16, "") => invalid("Client metrics subscription name must not be empty".to_string()),
+        (16, name) => Ok(named(Resource::ClientMetrics, Owner::ClientMetrics(name.to_string()))),
+        (32, "") => invalid("Group name must not be empty".to_string()),
+        (32, name) => Ok(named(Resource::Group, Owner::Group(name.to_string()))),
+        (other, _) => invalid(format!("Unsupported resource type: {other}")),
+    }
 }
 
 fn alter(

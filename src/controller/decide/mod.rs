@@ -7,7 +7,7 @@ mod partitions;
 mod start;
 mod topics;
 
-pub use configs::{Target, alter_configs_fully, alter_configs_incrementally};
+pub use configs::{Target, alter_configs_fully, alter_configs_incrementally, describe_configs};
 pub use partitions::{CreatePartitions, create_partitions, move_partition};
 pub use start::{PRODUCER_IDS_PER_BLOCK, ProducerIdBlock, allocate_producer_ids, create_cluster, start};
 pub use topics::{CreateTopic, TopicSelector, auto_create_topic, create_topics, delete_topics, offsets_topic};

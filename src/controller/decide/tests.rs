@@ -296,6 +296,7 @@ fn targets_are_refused_as_by_kafka() {
     assert_eq!(refused(4, "9"), "Unexpected broker id, expected 1, but received 9");
     assert_eq!(refused(4, "x"), "Node id must be an integer, but it is: x");
     assert_eq!(refused(32, ""), "Default group resources are not allowed.");
+    assert_eq!(refused(16, ""), "Subscription name can't be empty");
     assert_eq!(refused(99, "x"), "Unknown resource type 99");
     let world = World::new("");
     for (name, code, message) in [
@@ -311,6 +312,34 @@ fn targets_are_refused_as_by_kafka() {
         let refusal = world.decide(|context| alter_configs_fully(context, &target, &[])).expect_err(name);
         assert_eq!((refusal.code, refusal.message.as_str()), (code, message));
     }
+}
+
+#[test]
+fn resources_are_described_or_refused_as_by_kafka() {
+    let mut world = World::new("");
+    world.create_one(with_config(topic("t", 1, 1), "retention.ms", "5")).expect("new");
+    let describe = |kind, name: &str, names: Option<&[String]>| {
+        world.decide(|context| describe_configs(context, kind, name, names))
+    };
+    for (kind, name, code, message) in [
+        (2, "nope", Code::UnknownTopicOrPartition, ""),
+        (2, "", Code::InvalidTopicException, "Topic name is invalid: the empty string is not allowed"),
+        (4, "9", Code::InvalidRequest, "Unexpected broker id, expected 1 or empty string, but received 9"),
+        (4, "x", Code::InvalidRequest, "Broker id must be an integer, but it is: x"),
+        (16, "", Code::InvalidRequest, "Client metrics subscription name must not be empty"),
+        (32, "", Code::InvalidRequest, "Group name must not be empty"),
+        (99, "x", Code::InvalidRequest, "Unsupported resource type: 99"),
+    ] {
+        let refusal = describe(kind, name, None).expect_err(name);
+        assert_eq!((refusal.code, refusal.message.as_str()), (code, message));
+    }
+    let names = ["retention.ms".to_string(), "unknown".to_string()];
+    let entries = describe(2, "t", Some(&names)).expect("there");
+    assert_eq!(entries.iter().map(|entry| entry.value.as_deref()).collect::<Vec<_>>(), [Some("5")]);
+    assert!(describe(4, "1", None).expect("this broker").len() > 340);
+    assert!(describe(4, "", None).expect("all brokers").is_empty());
+    assert_eq!(describe(32, "g", None).expect("any group").len(), 17);
+    assert_eq!(describe(16, "m", None).expect("any subscription").len(), 3);
 }
 
 #[test]
