@@ -4,6 +4,7 @@ pub mod api;
 pub mod config;
 pub mod controller;
 pub mod errors;
+pub mod group;
 pub mod log;
 pub mod metadata;
 pub mod metrics;

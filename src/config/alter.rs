@@ -178,6 +178,7 @@ fn unknown(resource: Resource, name: &str) -> Refusal {
 }
 
 fn validate(resource: Resource, stored: &Configs, altered: &Configs, layers: &Layers<'_>) -> Result<(), Refusal> {
+    altered.values().try_for_each(|text| value::check_length(text)).map_err(Refusal::InvalidConfig)?;
     match resource {
         Resource::Topic => topic::validate_own(altered, layers),
         Resource::Broker | Resource::Cluster => validate_broker(resource, stored, altered),

@@ -104,6 +104,7 @@ pub fn default_of(setting: &Setting) -> Option<Value> {
 fn convert(value: Value, conversion: Conversion) -> Value {
     let factor = match conversion {
         Conversion::Same => return value,
+        Conversion::Ms => 1,
         Conversion::MinutesToMs => 60_000,
         Conversion::HoursToMs => 3_600_000,
     };

@@ -23,7 +23,7 @@ pub use broker::Broker;
 pub use catalog::{Catalog, broker as broker_catalog, client_metrics as client_metrics_catalog};
 pub use catalog::{group as group_catalog, topic as topic_catalog};
 pub use describe::{Entry, EntrySynonym, describe_broker, describe_cluster, describe_named, describe_topic};
-pub use error::{Error, Refusal};
+pub use error::{Error, Place, Refusal};
 pub use layers::{Configs, Layers, Source};
 pub use listeners::{Advertised, Listener, Listeners, Protocol, is_wildcard, split_host_port};
 pub use setting::{Check, Effect, Kind, Reason, Setting, Update};

@@ -121,6 +121,7 @@ pub(super) fn validate_own(own: &Configs, layers: &Layers<'_>) -> Result<(), Ref
         return Err(Refusal::InvalidConfig(format!("Unknown topic config name: {name}")));
     }
     for (name, text) in own {
+        value::check_length(text).map_err(Refusal::InvalidConfig)?;
         let value = value::check(known[name.as_str()], name, text).map_err(Refusal::InvalidConfig)?;
         if name == "remote.storage.enable" && value == Value::Boolean(true) {
             return Err(Refusal::InvalidConfig(

@@ -2,6 +2,20 @@
 
 use super::setting::{Check, Kind, Setting};
 
+/// The longest value that can be stored by request; Kafka's own bound.
+const STORED_BYTES_MAX: usize = 32_767;
+
+/// # Errors
+/// Kafka's sentence, where a value that a request gives is too long to be stored.
+pub fn check_length(text: &str) -> Result<(), String> {
+    if text.len() <= STORED_BYTES_MAX {
+        return Ok(());
+    }
+    Err(format!(
+        "The configuration value cannot be added because it exceeds the maximum value size of {STORED_BYTES_MAX} bytes."
+    ))
+}
+
 /// A value that passed its check.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {

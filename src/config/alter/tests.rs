@@ -190,3 +190,12 @@ fn a_full_change_replaces_what_was_stored() {
         Err(Refusal::InvalidRequest("Null value not supported for : flush.ms".to_string()))
     );
 }
+
+#[test]
+fn a_value_that_is_too_long_is_not_stored() {
+    let long = format!("0:{}", "1".repeat(32_766));
+    let step = |value| [(Set, "leader.replication.throttled.replicas", Some(value))];
+    let refused = alter(Resource::Topic, &[], &step(long.as_str())).expect_err("too long");
+    assert!(refused.ends_with("exceeds the maximum value size of 32767 bytes."), "{refused}");
+    alter(Resource::Topic, &[], &step(&long[1..].replacen(':', "0:", 1)[..32_767])).expect("as long as it may be");
+}

@@ -11,12 +11,18 @@ pub struct Synonym {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conversion {
     Same,
+    /// Milliseconds, of which any negative number is -1, as of the coarser units.
+    Ms,
     MinutesToMs,
     HoursToMs,
 }
 
 const fn same(name: &'static str) -> Synonym {
     Synonym { name, conversion: Conversion::Same }
+}
+
+const fn ms(name: &'static str) -> Synonym {
+    Synonym { name, conversion: Conversion::Ms }
 }
 
 const fn minutes(name: &'static str) -> Synonym {
@@ -27,8 +33,7 @@ const fn hours(name: &'static str) -> Synonym {
     Synonym { name, conversion: Conversion::HoursToMs }
 }
 
-const RETENTION: &[Synonym] =
-    &[same("log.retention.ms"), minutes("log.retention.minutes"), hours("log.retention.hours")];
+const RETENTION: &[Synonym] = &[ms("log.retention.ms"), minutes("log.retention.minutes"), hours("log.retention.hours")];
 const ROLL: &[Synonym] = &[same("log.roll.ms"), hours("log.roll.hours")];
 const ROLL_JITTER: &[Synonym] = &[same("log.roll.jitter.ms"), hours("log.roll.jitter.hours")];
 const FLUSH: &[Synonym] = &[same("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")];

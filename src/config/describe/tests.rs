@@ -59,9 +59,10 @@ fn topics_are_described_as_by_kafka() {
     assert_eq!(t("log.roll.hours=3", &[], &[], &[], "segment.ms"), "10800000 Default []");
     assert_eq!(
         t("", &[], &[("log.retention.ms", "-5")], &[("log.retention.ms", "5000")], "retention.ms"),
-        "-5 DynamicBroker [log.retention.ms=-5@DynamicBroker, log.retention.ms=5000@DynamicDefaultBroker, \
+        "-1 DynamicBroker [log.retention.ms=-5@DynamicBroker, log.retention.ms=5000@DynamicDefaultBroker, \
          log.retention.hours=168@Default]"
     );
+    assert_eq!(t("log.retention.hours=-1", &[], &[], &[], "retention.ms"), "-1 Default []");
     assert_eq!(t("", &[], &[], &[], "remote.storage.enable"), "false Default []");
     assert_eq!(t("", &[], &[], &[], "leader.replication.throttled.replicas"), " Default []");
 }
