@@ -34,7 +34,8 @@ final class Groups {
             same(4, all.size(), "partitions together");
         });
         step("list groups", () -> {
-            GroupListing group = get(admin.listGroups().all()).stream().filter(g -> g.groupId().equals(GROUP)).findFirst().orElseThrow();
+            GroupListing group = get(admin.listGroups().all()).stream().filter(g -> g.groupId().equals(GROUP))
+                .findFirst().orElseThrow();
             same("consumer", group.protocol(), "protocol type");
             same(Optional.of(GroupState.STABLE), group.groupState(), "state");
             same(Optional.of(GroupType.CLASSIC), group.type(), "type");
@@ -58,10 +59,13 @@ final class Groups {
         });
         step("commit", () -> {
             Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
-            for (TopicPartition p : Scenario.partitions(PARTITIONS)) offsets.put(p, new OffsetAndMetadata(10 + p.partition(), "note " + p.partition()));
+            for (TopicPartition p : Scenario.partitions(PARTITIONS)) {
+                offsets.put(p, new OffsetAndMetadata(10 + p.partition(), "note " + p.partition()));
+            }
             open.get(0).commitSync(offsets);
             open.remove(0).close();
-            Map<TopicPartition, OffsetAndMetadata> stored = get(admin.listConsumerGroupOffsets(GROUP).partitionsToOffsetAndMetadata());
+            Map<TopicPartition, OffsetAndMetadata> stored =
+                get(admin.listConsumerGroupOffsets(GROUP).partitionsToOffsetAndMetadata());
             for (TopicPartition p : Scenario.partitions(PARTITIONS)) {
                 same(10L + p.partition(), stored.get(p).offset(), "offset of " + p);
                 same("note " + p.partition(), stored.get(p).metadata(), "metadata of " + p);
@@ -82,7 +86,8 @@ final class Groups {
             await("an empty group", () -> state(GROUP) == GroupState.EMPTY);
             get(admin.alterConsumerGroupOffsets(GROUP, Map.of(zero, new OffsetAndMetadata(3))).all());
             get(admin.deleteConsumerGroupOffsets(GROUP, Set.of(one)).all());
-            Map<TopicPartition, OffsetAndMetadata> stored = get(admin.listConsumerGroupOffsets(GROUP).partitionsToOffsetAndMetadata());
+            Map<TopicPartition, OffsetAndMetadata> stored =
+                get(admin.listConsumerGroupOffsets(GROUP).partitionsToOffsetAndMetadata());
             same(3L, stored.get(zero).offset(), "offset that was reset");
             check(stored.get(one) == null, "an offset that was deleted is there");
         });
@@ -136,7 +141,8 @@ final class Groups {
     }
 
     static KafkaConsumer<byte[], byte[]> member(String group, String... settings) {
-        List<String> all = new ArrayList<>(List.of("group.id", group, "session.timeout.ms", "6000", "heartbeat.interval.ms", "500"));
+        List<String> all = new ArrayList<>(List.of("group.id", group, "session.timeout.ms", "6000",
+            "heartbeat.interval.ms", "500"));
         all.addAll(List.of(settings));
         KafkaConsumer<byte[], byte[]> consumer = consumer(all.toArray(String[]::new));
         consumer.subscribe(List.of(TOPIC));

@@ -41,7 +41,8 @@ final class Kit {
         byte[] value = n % 10 == 7 ? null : new byte[n * 37 % 1500];
         for (int i = 0; value != null && i < value.length; i++) value[i] = (byte) (n + i);
         List<Header> headers = n % 3 != 0 ? List.of() : List.of(new RecordHeader("h", bytes("" + n)),
-            new RecordHeader("empty", new byte[0]), new RecordHeader("null", (byte[]) null), new RecordHeader("h", bytes("again")));
+            new RecordHeader("empty", new byte[0]), new RecordHeader("null", (byte[]) null),
+            new RecordHeader("h", bytes("again")));
         return new ProducerRecord<>(TOPIC, n % PARTITIONS, BASE_TIME + n, key, value, headers);
     }
 
@@ -68,13 +69,15 @@ final class Kit {
     }
 
     static KafkaProducer<byte[], byte[]> producer(String... settings) {
-        Properties config = config("max.block.ms", "15000", "delivery.timeout.ms", "20000", "request.timeout.ms", "10000", "linger.ms", "5");
+        Properties config = config("max.block.ms", "15000", "delivery.timeout.ms", "20000",
+            "request.timeout.ms", "10000", "linger.ms", "5");
         config.putAll(config(settings));
         return new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
     static KafkaConsumer<byte[], byte[]> consumer(String... settings) {
-        Properties config = config("auto.offset.reset", "earliest", "enable.auto.commit", "false", "default.api.timeout.ms", "15000");
+        Properties config = config("auto.offset.reset", "earliest", "enable.auto.commit", "false",
+            "default.api.timeout.ms", "15000");
         config.putAll(config(settings));
         return new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
@@ -91,7 +94,8 @@ final class Kit {
             System.out.println("ok " + name);
         } catch (Throwable error) {
             failed++;
-            String reason = String.valueOf(error instanceof AssertionError ? error.getMessage() : error).lines().findFirst().orElse("");
+            String reason = String.valueOf(error instanceof AssertionError ? error.getMessage() : error)
+                .lines().findFirst().orElse("");
             System.out.println("FAIL " + name + ": " + reason);
             error.printStackTrace();
         }

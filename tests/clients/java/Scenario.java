@@ -63,7 +63,8 @@ public final class Scenario {
         step("create topic: refusals", () -> {
             refused(TopicExistsException.class, admin.createTopics(List.of(new NewTopic(TOPIC, 1, (short) 1))).all());
             refused(InvalidTopicException.class, admin.createTopics(List.of(new NewTopic("a b", 1, (short) 1))).all());
-            refused(InvalidPartitionsException.class, admin.createTopics(List.of(new NewTopic(TOPIC + "-0", 0, (short) 1))).all());
+            refused(InvalidPartitionsException.class,
+                admin.createTopics(List.of(new NewTopic(TOPIC + "-0", 0, (short) 1))).all());
             refused(InvalidReplicationFactorException.class,
                 admin.createTopics(List.of(new NewTopic(TOPIC + "-9", 1, (short) 9))).all());
             refused(InvalidConfigurationException.class, admin.createTopics(
@@ -101,7 +102,8 @@ public final class Scenario {
             ConfigEntry advertised = settings.get("advertised.listeners");
             check(advertised == null || advertised.isReadOnly(), "advertised.listeners can be changed");
             same("0", settings.get("group.initial.rebalance.delay.ms").value(), "group.initial.rebalance.delay.ms");
-            same(ConfigEntry.ConfigSource.STATIC_BROKER_CONFIG, settings.get("group.initial.rebalance.delay.ms").source(), "its source");
+            same(ConfigEntry.ConfigSource.STATIC_BROKER_CONFIG,
+                settings.get("group.initial.rebalance.delay.ms").source(), "its source");
         });
         step("made on first use", () -> {
             try (KafkaProducer<byte[], byte[]> producer = producer()) {
@@ -118,7 +120,8 @@ public final class Scenario {
             step("produce " + codec, () -> produce("compression.type", codec, "enable.idempotence", "false"));
         }
         step("produce idempotent", () -> produce("enable.idempotence", "true"));
-        step("produce idempotent, small batches", () -> produce("enable.idempotence", "true", "batch.size", "1", "linger.ms", "0"));
+        step("produce idempotent, small batches",
+            () -> produce("enable.idempotence", "true", "batch.size", "1", "linger.ms", "0"));
         step("produce acks=0", () -> produce("acks", "0", "enable.idempotence", "false"));
         step("produce acks=1", () -> produce("acks", "1", "enable.idempotence", "false"));
         step("produce acks=all", () -> produce("acks", "all", "enable.idempotence", "false"));
@@ -195,7 +198,8 @@ public final class Scenario {
         same(sent.timestamp(), read.timestamp(), at + "timestamp");
     }
 
-    static List<ConsumerRecord<byte[], byte[]>> readAll(KafkaConsumer<byte[], byte[]> consumer, List<TopicPartition> partitions) {
+    static List<ConsumerRecord<byte[], byte[]>> readAll(KafkaConsumer<byte[], byte[]> consumer,
+        List<TopicPartition> partitions) {
         List<ConsumerRecord<byte[], byte[]>> read = new ArrayList<>();
         Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
         consumer.assign(partitions);
@@ -221,9 +225,11 @@ public final class Scenario {
             OffsetAndTimestamp found = consumer.offsetsForTimes(Map.of(partition, BASE_TIME + 2500)).get(partition);
             same(1L, found.offset(), "offset for a time inside the batch");
             same(BASE_TIME + 5000, found.timestamp(), "its timestamp");
-            same(3L, consumer.offsetsForTimes(Map.of(partition, BASE_TIME + 5001)).get(partition).offset(), "offset for a later time");
+            same(3L, consumer.offsetsForTimes(Map.of(partition, BASE_TIME + 5001)).get(partition).offset(),
+                "offset for a later time");
             same(0L, consumer.offsetsForTimes(Map.of(partition, 0L)).get(partition).offset(), "offset for an early time");
-            check(consumer.offsetsForTimes(Map.of(partition, BASE_TIME + 9001)).get(partition) == null, "offset behind the last time");
+            check(consumer.offsetsForTimes(Map.of(partition, BASE_TIME + 9001)).get(partition) == null,
+                "offset behind the last time");
             consumer.assign(List.of(partition));
             consumer.seek(partition, found.offset());
             await("a record after the seek", () -> {
@@ -254,10 +260,12 @@ public final class Scenario {
         });
         step("create partitions", () -> {
             get(admin.createPartitions(Map.of(TOPIC, NewPartitions.increaseTo(6))).all());
-            await("six partitions", () -> get(admin.describeTopics(List.of(TOPIC)).allTopicNames()).get(TOPIC).partitions().size() == 6);
+            await("six partitions",
+                () -> get(admin.describeTopics(List.of(TOPIC)).allTopicNames()).get(TOPIC).partitions().size() == 6);
             refused(InvalidPartitionsException.class, admin.createPartitions(Map.of(TOPIC, NewPartitions.increaseTo(5))).all());
             try (KafkaProducer<byte[], byte[]> producer = producer()) {
-                same(0L, get(producer.send(new ProducerRecord<>(TOPIC, 5, null, bytes("x")))).offset(), "offset in a new partition");
+                same(0L, get(producer.send(new ProducerRecord<>(TOPIC, 5, null, bytes("x")))).offset(),
+                    "offset in a new partition");
             }
         });
         step("delete records", () -> {
@@ -281,7 +289,8 @@ public final class Scenario {
         step("log dirs", () -> {
             int node = get(admin.describeCluster().nodes()).iterator().next().id();
             var dirs = get(admin.describeLogDirs(List.of(node)).allDescriptions()).get(node).values();
-            long replicas = dirs.stream().flatMap(d -> d.replicaInfos().keySet().stream()).filter(p -> p.topic().equals(TOPIC)).count();
+            long replicas = dirs.stream().flatMap(d -> d.replicaInfos().keySet().stream())
+                .filter(p -> p.topic().equals(TOPIC)).count();
             same(6L, replicas, "replicas of the topic");
         });
         step("quorum, reassignments, ACLs", () -> {
@@ -304,14 +313,16 @@ public final class Scenario {
         });
         step("record too large", () -> {
             try (KafkaProducer<byte[], byte[]> producer = producer("max.request.size", "10000000")) {
-                refused(RecordTooLargeException.class, producer.send(new ProducerRecord<>(TOPIC, 0, null, new byte[2_000_000])));
+                refused(RecordTooLargeException.class,
+                    producer.send(new ProducerRecord<>(TOPIC, 0, null, new byte[2_000_000])));
                 get(producer.send(new ProducerRecord<>(TOPIC, 0, null, bytes("the connection lives"))));
             }
         });
         step("record in the future", () -> {
             try (KafkaProducer<byte[], byte[]> producer = producer()) {
                 long tomorrow = System.currentTimeMillis() + 86_400_000;
-                refused(InvalidTimestampException.class, producer.send(new ProducerRecord<>(TOPIC, 0, tomorrow, null, bytes("x"))));
+                refused(InvalidTimestampException.class,
+                    producer.send(new ProducerRecord<>(TOPIC, 0, tomorrow, null, bytes("x"))));
             }
         });
         step(DURAMEN ? "transactions are refused at once" : "transactions begin", Scenario::transactions);
@@ -364,7 +375,8 @@ public final class Scenario {
     }
 
     static KafkaFuture<Void> alterLater(String name, String value, AlterConfigOp.OpType op) {
-        return admin.incrementalAlterConfigs(Map.of(topicResource(), List.of(new AlterConfigOp(new ConfigEntry(name, value), op)))).all();
+        AlterConfigOp change = new AlterConfigOp(new ConfigEntry(name, value), op);
+        return admin.incrementalAlterConfigs(Map.of(topicResource(), List.of(change))).all();
     }
 
     static long listOffset(TopicPartition partition, OffsetSpec spec) throws Exception {
@@ -372,12 +384,15 @@ public final class Scenario {
     }
 
     static Map<TopicPartition, Long> endOffsets() throws Exception {
-        Map<TopicPartition, OffsetSpec> specs = partitions(PARTITIONS).stream().collect(Collectors.toMap(p -> p, p -> OffsetSpec.latest()));
-        return get(admin.listOffsets(specs).all()).entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, e -> e.getValue().offset()));
+        Map<TopicPartition, OffsetSpec> specs =
+            partitions(PARTITIONS).stream().collect(Collectors.toMap(p -> p, p -> OffsetSpec.latest()));
+        return get(admin.listOffsets(specs).all()).entrySet().stream()
+            .collect(Collectors.toMap(Map.Entry::getKey, e -> e.getValue().offset()));
     }
 
     static Map<TopicPartition, Long> expectedEnds() {
-        return partitions(PARTITIONS).stream().collect(Collectors.toMap(p -> p, p -> (long) expected.get(p.partition()).size()));
+        return partitions(PARTITIONS).stream()
+            .collect(Collectors.toMap(p -> p, p -> (long) expected.get(p.partition()).size()));
     }
 
     static List<TopicPartition> partitions(int count) {

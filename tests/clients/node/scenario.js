@@ -187,7 +187,9 @@ async function groups() {
 async function join(groupId, see = () => {}) {
   const consumer = kafka.consumer({ groupId, sessionTimeout: 6000, heartbeatInterval: 500, maxWaitTimeInMs: 100 })
   const member = { consumer, share: 0 }
-  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => { member.share = (payload.memberAssignment[TOPIC] ?? []).length })
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    member.share = (payload.memberAssignment[TOPIC] ?? []).length
+  })
   await consumer.connect()
   await consumer.subscribe({ topics: [TOPIC], fromBeginning: true })
   await consumer.run({ autoCommit: false, eachMessage: async message => { see(message) } })
@@ -210,7 +212,8 @@ async function setting(name) {
 }
 
 async function alterConfig() {
-  const alter = configEntries => admin.alterConfigs({ resources: [{ type: ConfigResourceTypes.TOPIC, name: TOPIC, configEntries }] })
+  const resource = { type: ConfigResourceTypes.TOPIC, name: TOPIC }
+  const alter = configEntries => admin.alterConfigs({ resources: [{ ...resource, configEntries }] })
   await alter([{ name: 'retention.ms', value: '3600000' }])
   await until('the change', async () => (await setting('retention.ms')) === '3600000')
   await alter([])
@@ -220,7 +223,8 @@ async function alterConfig() {
 
 async function createPartitions() {
   await admin.createPartitions({ topicPartitions: [{ topic: TOPIC, count: 6 }] })
-  await until('six partitions', async () => (await admin.fetchTopicMetadata({ topics: [TOPIC] })).topics[0].partitions.length === 6)
+  // Kafka lists a new partition a moment before it can be read.
+  await until('six partitions', async () => (await admin.fetchTopicOffsets(TOPIC).catch(() => [])).length === 6)
 }
 
 async function deleteRecords() {

@@ -56,7 +56,9 @@ class Corpus:
         for p, records in enumerate(self.partitions):
             same(len(records), len(read[p]), f"records in partition {p}")
             for offset, (sent, got) in enumerate(zip(records, read[p])):
-                same((offset, sent), got, f"partition {p} offset {offset}")
+                same(offset, got[0], f"partition {p}: offset")
+                for field, was, now in zip(Record._fields, sent, got[1]):
+                    check(was == now, f"partition {p} offset {offset}: the {field} differs")
 
 
 def shared_keys(client, codec):
