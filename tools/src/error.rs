@@ -30,7 +30,7 @@ pub enum Error {
     NotKafka { server: String, reason: String },
     #[error("{server} does not offer {api} in a version this program knows")]
     NotOffered { server: String, api: String },
-    #[error("cannot {what}: {} ({code:?})", message.as_deref().map_or_else(|| code.to_string(), str::to_owned))]
+    #[error("cannot {what}: {}", broker_words(*code, message.as_deref()))]
     Refused { what: String, code: ResponseError, message: Option<String> },
     #[error("topic {topic} does not exist")]
     NoTopic { topic: String, nearest: Option<String> },
@@ -70,9 +70,11 @@ impl Error {
             Error::NoAnswer { .. } => "the broker is overloaded or stopped; look at its log, or try again".to_owned(),
             Error::Disconnected { .. } => "try again; if it stays, look at the broker's log".to_owned(),
             Error::NotKafka { .. } => "check the port given to --bootstrap-server".to_owned(),
-            Error::NoTopic { topic, nearest: None } => format!("make it with: duramen topic create {topic}"),
-            Error::NoTopic { topic, nearest: Some(near) } => {
-                format!("did you mean {near}? Or make it with: duramen topic create {topic}")
+            Error::NoTopic { topic, nearest: None } => {
+                format!("make it with: duramen topic create {topic}; see all with: duramen topic list")
+            }
+            Error::NoTopic { nearest: Some(near), .. } => {
+                format!("did you mean {near}? See all with: duramen topic list")
             }
             Error::NoGroup { nearest: Some(near), .. } => format!("did you mean {near}?"),
             Error::NoGroup { .. } => "see them with: duramen group list".to_owned(),
@@ -97,6 +99,14 @@ impl Error {
     /// 2 for a wrong command line, else 1.
     pub fn exit_code(&self) -> u8 {
         if matches!(self, Error::Usage(_)) { 2 } else { 1 }
+    }
+}
+
+/// The broker's explanation with its code, or what there is of them.
+fn broker_words(code: ResponseError, message: Option<&str>) -> String {
+    match message {
+        Some(message) => format!("{} ({code:?})", message.trim_end_matches('.')),
+        None => format!("the broker answered {code:?}"),
     }
 }
 
@@ -140,10 +150,12 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_topic_names_the_near_one_and_the_way_to_make_it() {
+    fn a_missing_topic_names_the_near_one_or_the_way_to_make_it() {
         let error = Error::NoTopic { topic: "acess".to_owned(), nearest: Some("access".to_owned()) };
         let remedy = error.remedy().expect("has a remedy");
-        assert!(remedy.contains("did you mean access?") && remedy.contains("topic create acess"), "{remedy}");
+        assert!(remedy.contains("did you mean access?"), "{remedy}");
+        let remedy = Error::NoTopic { topic: "orders".to_owned(), nearest: None }.remedy().expect("has a remedy");
+        assert!(remedy.contains("duramen topic create orders"), "{remedy}");
         assert_eq!(error.exit_code(), 1);
         assert_eq!(Error::Usage("no".to_owned()).exit_code(), 2);
     }

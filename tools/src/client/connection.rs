@@ -78,16 +78,16 @@ impl Connection {
         R::Response::decode(&mut body, version).map_err(|error| self.not_kafka(error))
     }
 
-    /// Offers ApiVersions 3; a broker that knows only older ones answers in version 0.
+    /// Asks for ApiVersions 3, and in version 0 a broker that does not know that one.
     fn negotiate(&mut self) -> Result<(), Error> {
         const VERSION: i16 = 3;
         let request = ApiVersionsRequest::default()
             .with_client_software_name(StrBytes::from_static_str("duramen"))
             .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
-        let mut response = self.api_versions(&request, VERSION)?;
-        if response.error_code == ResponseError::UnsupportedVersion.code() {
-            response = self.api_versions(&ApiVersionsRequest::default(), 0)?;
-        }
+        let response = match self.api_versions(&request, VERSION)? {
+            Some(response) => response,
+            None => self.api_versions(&ApiVersionsRequest::default(), 0)?.unwrap_or_default(),
+        };
         if let Some(code) = ResponseError::try_from_code(response.error_code) {
             return Err(self.not_kafka(code));
         }
@@ -96,12 +96,18 @@ impl Connection {
         Ok(())
     }
 
-    fn api_versions(&mut self, request: &ApiVersionsRequest, version: i16) -> Result<ApiVersionsResponse, Error> {
+    /// `None` if the broker does not know this version. What else it then says differs between brokers.
+    fn api_versions(
+        &mut self,
+        request: &ApiVersionsRequest,
+        version: i16,
+    ) -> Result<Option<ApiVersionsResponse>, Error> {
         let mut body = self.exchange(request, version)?;
         ResponseHeader::decode(&mut body, 0).map_err(|error| self.not_kafka(error))?;
-        let refused = body.get(..2) == Some(&ResponseError::UnsupportedVersion.code().to_be_bytes());
-        let version = if refused { 0 } else { version };
-        ApiVersionsResponse::decode(&mut body, version).map_err(|error| self.not_kafka(error))
+        if body.get(..2) == Some(&ResponseError::UnsupportedVersion.code().to_be_bytes()) {
+            return Ok(None);
+        }
+        ApiVersionsResponse::decode(&mut body, version).map(Some).map_err(|error| self.not_kafka(error))
     }
 
     /// One frame out, one frame back, its correlation id checked; returns it from the header on.

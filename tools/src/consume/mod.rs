@@ -26,8 +26,8 @@ pub use format::Template;
 /// Write the records of a topic to stdout, and follow it
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Values are written as they are, one a line; a null value is an empty line (--json tells them apart). It begins with the
-first record and follows the topic until ^C, unless told otherwise.
+It begins with the first record and follows the topic until ^C, unless told otherwise.
+A null value is an empty line; --json tells the two apart.
 
 Examples:
   duramen consume access-log --until-end | awk '{print $9}' | sort | uniq -c

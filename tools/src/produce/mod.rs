@@ -32,8 +32,8 @@ const MESSAGE_BYTES_MAX: usize = 1_000_000;
 /// Send the lines of stdin to a topic, each as a record
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Ends with 0 only when every record was acknowledged. A topic that does not exist is made with the broker's defaults,
-where the broker does that.
+It ends with 0 only when every record was acknowledged.
+A topic that does not exist is made with the broker's defaults, where the broker allows it.
 
 Examples:
   zcat access.log.gz | duramen produce access-log
