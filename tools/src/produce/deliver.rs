@@ -109,7 +109,7 @@ impl Delivery {
             self.lines += 1;
             let record = parser.parse(line).map_err(|reason| Error::Input { line: self.lines, reason })?;
             self.send(&record)?;
-            if self.sent % POLL_RECORDS == 0 {
+            if self.sent.is_multiple_of(POLL_RECORDS) {
                 self.collect(Duration::ZERO);
             }
         }

@@ -33,7 +33,7 @@ pub(super) mod optional {
 pub(super) mod required {
     use super::*;
 
-    pub(in super::super) fn serialize<S: Serializer>(data: &Cow<[u8]>, to: S) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(data: &[u8], to: S) -> Result<S::Ok, S::Error> {
         if let Ok(text) = std::str::from_utf8(data) {
             return to.serialize_str(text);
         }
