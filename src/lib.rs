@@ -1,3 +1,4 @@
 //! Duramen: a Kafka-protocol broker with a durable log on every core.
 
 pub mod log;
+pub mod runtime;
