@@ -1,8 +1,11 @@
 //! Starts and ends shards: a pinned thread, a glommio executor as its scheduler, a ring and a pump as its reactor.
 //!
 //! glommio 0.9.0 can park with runnable tasks, for ever: preempted before it ran anything, it takes itself for idle. A
-//! repeating timer of its own, the heartbeat, bounds such a park. Nothing else waits in glommio: its timers, files,
-//! sockets and blocking thread stand still while the pump blocks.
+//! repeating timer of its own, the heartbeat, bounds such a park. A single timer leaves a hole: if it fires in the very
+//! pass that is preempted, its task has not set it anew and the park has no end. So there is a ladder of them, each ten
+//! times slower, and the next one that was not due ends the park. Preemption itself is rare, since the pump ends slices
+//! by its own clock. Nothing else waits in glommio: its timers, files, sockets and blocking thread stand still while the
+//! pump blocks.
 
 use std::future::Future;
 use std::io;
@@ -33,6 +36,8 @@ use super::task::{self, TaskClass};
 
 const SERVE_SHARES: usize = 1000;
 const BACKGROUND_SHARES: usize = 100;
+/// The ladder of heartbeats, in multiples of the first.
+const HEARTBEATS: [u32; 5] = [1, 10, 100, 1_000, 10_000];
 /// Depth of glommio's rings, in which only its own timers run.
 const GLOMMIO_RING_DEPTH: usize = 8;
 /// How long the end of a shard waits for its operations.
@@ -46,9 +51,9 @@ pub struct Spec {
     pub id: ShardId,
     /// The CPU that the thread is pinned to.
     pub cpu: Option<usize>,
-    /// glommio's preemption timer. Shorter ones only bring the hang forth that the heartbeat bounds.
+    /// glommio's preemption timer. Nothing depends on it; short ones bring the hang forth that the heartbeat bounds.
     pub preempt_timer: Duration,
-    /// The longest that the shard stands still when glommio parks in error; `None` to show that it does.
+    /// About how long the shard stands still when glommio parks in error; `None` to show that it does.
     pub heartbeat: Option<Duration>,
     /// Entries of the ring's submission queue; eight times as many completions.
     pub ring_entries: u32,
@@ -65,7 +70,7 @@ impl Spec {
         Self {
             id,
             cpu: None,
-            preempt_timer: Duration::from_millis(100),
+            preempt_timer: Duration::from_secs(10),
             heartbeat: Some(Duration::from_millis(5)),
             ring_entries: 256,
             receive_buffers: 16,
@@ -162,18 +167,20 @@ impl Parts {
             let shared = Rc::new(Shared::new(spec.id, home, spec.pool, queues, ring, buffers));
             let _current = Current::set(&shared);
             ForeignNotices::hear(&shared);
-            let heartbeat = spec.heartbeat.map(|every| TimerActionRepeat::repeat(move || async move { Some(every) }));
+            let heartbeats = spec.heartbeat.map(|every| HEARTBEATS.map(|slower| heartbeat(every * slower)));
             let (driver, output) = task::prepare(&shared, TaskClass::Serve, main_task(shared.clone(), main));
             let pump = spawn_local_into(Pump::new(shared.clone()), queues.pump).expect("made above").detach();
             spawn_local_into(driver, queues.serve).expect("made above").detach();
             let output = output.await.expect("nobody has a handle to cancel the main task with");
             pump.await.expect("nobody cancels the pump");
-            if let Some(heartbeat) = heartbeat {
-                heartbeat.destroy();
-            }
+            heartbeats.iter().flatten().for_each(TimerActionRepeat::destroy);
             output
         })
     }
+}
+
+fn heartbeat(every: Duration) -> TimerActionRepeat {
+    TimerActionRepeat::repeat(move || async move { Some(every) })
 }
 
 fn queue(name: &str, shares: usize) -> TaskQueueHandle {

@@ -50,7 +50,10 @@ impl Mesh {
 }
 
 /// One kind of lane between all pairs, by sender and receiver.
-struct Lanes<T>(Vec<Vec<(Option<Producer<T>>, Option<Consumer<T>>)>>);
+struct Lanes<T>(Vec<Vec<Ends<T>>>);
+
+/// The ends of a lane, until their shards take them.
+type Ends<T> = (Option<Producer<T>>, Option<Consumer<T>>);
 
 impl<T> Lanes<T> {
     fn new(shards: usize, lane_len: usize) -> Self {

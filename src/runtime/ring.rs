@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use io_uring::types::{SubmitArgs, Timespec};
-use io_uring::{EnterFlags, IoUring, cqueue, squeue};
+use io_uring::{EnterFlags, IoUring, Probe, cqueue, squeue};
 
 /// A shard's ring.
 pub(super) struct Ring {
@@ -116,6 +116,13 @@ impl Ring {
 
     pub fn unregister_buffers(&self, group: u16) -> io::Result<()> {
         self.uring.submitter().unregister_buf_ring(group)
+    }
+
+    /// Which operations the kernel offers.
+    pub fn probe(&self) -> io::Result<Probe> {
+        let mut probe = Probe::new();
+        self.uring.submitter().register_probe(&mut probe)?;
+        Ok(probe)
     }
 
     fn enter(&mut self, collect: bool) -> io::Result<()> {

@@ -38,7 +38,7 @@ impl Mapping {
 
 /// Writes zeros up to `len`, so that storing there never has to allocate, and makes them stable with the length.
 fn lengthen(file: &File, len: u64) -> io::Result<()> {
-    const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     let mut at = file.metadata()?.len();
     if at >= len {
         return Ok(());

@@ -7,6 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::{on_shard, on_shard_of, spec};
+use crate::log::disk::{Access, Disk};
+use crate::runtime::disk::RealDisk;
 use crate::runtime::net::{Listener, Socket, bind};
 use crate::runtime::{RECEIVE_BUFFER_LEN, Reactor, Received, TaskClass};
 
@@ -215,5 +217,28 @@ fn the_end_of_the_stream_comes_after_the_bytes() {
         assert_eq!(&*socket.recv().await.unwrap(), b"last words");
         assert!(socket.recv().await.unwrap().is_empty());
         assert!(socket.recv().await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_part_of_a_file_is_sent_as_it_is() {
+    on_shard(|reactor| async move {
+        let (socket, mut stream) = pair(&reactor).await;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("segment");
+        let content = pattern(9 << 20, 11);
+        std::fs::write(&path, &content).unwrap();
+        let file = RealDisk::new(&reactor).open(&path, Access::Cached).await.unwrap();
+        let range = 12_345..(8 << 20) + 1;
+        let (sender, part) = (socket.clone(), range.clone());
+        let send = reactor.spawn(TaskClass::Serve, async move { sender.send_file(&file, part).await.map(|()| file) });
+        reactor.sleep(Duration::from_millis(20)).await;
+        assert!(!send.is_finished());
+        let mut got = vec![0; (range.end - range.start) as usize];
+        let got = reactor.blocking(move || stream.read_exact(&mut got).map(|()| (got, stream))).await.unwrap();
+        assert!(got.0 == content[range.start as usize..range.end as usize]);
+        let file = send.await.unwrap().unwrap();
+        let beyond = socket.send_file(&file, (9 << 20) - 5..(9 << 20) + 5).await;
+        assert_eq!(beyond.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     });
 }
