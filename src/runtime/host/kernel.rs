@@ -1,0 +1,91 @@
+//! The running kernel and its io_uring.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+
+use io_uring::opcode;
+
+use super::Error;
+use crate::runtime::ring::Ring;
+use crate::runtime::sys;
+
+/// DEFER_TASKRUN and multishot receives into provided buffers came with it.
+pub(super) const MINIMUM: KernelVersion = KernelVersion { major: 6, minor: 1 };
+
+/// What the runtime does in its rings.
+const OPERATIONS: [(u8, &str); 10] = [
+    (opcode::RecvMulti::CODE, "RECV"),
+    (opcode::AcceptMulti::CODE, "ACCEPT"),
+    (opcode::PollAdd::CODE, "POLL_ADD"),
+    (opcode::AsyncCancel::CODE, "ASYNC_CANCEL"),
+    (opcode::MsgRingData::CODE, "MSG_RING"),
+    (opcode::Readv::CODE, "READV"),
+    (opcode::Writev::CODE, "WRITEV"),
+    (opcode::Write::CODE, "WRITE"),
+    (opcode::Fsync::CODE, "FSYNC"),
+    (opcode::Fallocate::CODE, "FALLOCATE"),
+];
+
+/// A version of Linux.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KernelVersion {
+    pub major: u32,
+    pub minor: u32,
+}
+
+impl KernelVersion {
+    /// Of a release as `uname -r` prints it.
+    fn parse(release: &str) -> Option<Self> {
+        let mut numbers = release.trim().split(|character: char| !character.is_ascii_digit());
+        let mut next = || numbers.next()?.parse().ok();
+        Some(Self { major: next()?, minor: next()? })
+    }
+}
+
+impl fmt::Display for KernelVersion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.major, self.minor)
+    }
+}
+
+pub(super) fn require_version() -> Result<KernelVersion, Error> {
+    let what = "the kernel's version";
+    let release =
+        fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|cause| Error::Unreadable { what, cause })?;
+    let found = KernelVersion::parse(&release)
+        .ok_or_else(|| Error::Unreadable { what, cause: std::io::ErrorKind::InvalidData.into() })?;
+    if found < MINIMUM { Err(Error::Kernel { found, minimum: MINIMUM }) } else { Ok(found) }
+}
+
+/// Makes a ring as a shard does, and asks it for the operations that a shard needs.
+pub(super) fn require_ring() -> Result<(), Error> {
+    let ring = Ring::new(8).map_err(|cause| match cause.raw_os_error() {
+        Some(libc::ENOSYS | libc::EPERM | libc::EACCES) => Error::RingForbidden { cause },
+        _ => Error::Ring { cause },
+    })?;
+    let supported = ring.probe().map_err(|cause| Error::RingForbidden { cause })?;
+    let missing: Vec<_> =
+        OPERATIONS.iter().filter(|(code, _)| !supported.is_supported(*code)).map(|(_, name)| *name).collect();
+    if missing.is_empty() { Ok(()) } else { Err(Error::Operations { missing: missing.join(", ") }) }
+}
+
+/// Whether the kernel tells what the page cache holds (Linux 6.5, and not filtered out by a container).
+pub fn has_cachestat() -> bool {
+    File::open("/proc/self/exe").is_ok_and(|file| sys::cached_pages(file.as_fd(), &(0..1)).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_read_as_distributions_write_them() {
+        let version = |major, minor| Some(KernelVersion { major, minor });
+        assert_eq!(KernelVersion::parse("6.18.44-fc-v657\n"), version(6, 18));
+        assert_eq!(KernelVersion::parse("5.15.0-1051-aws"), version(5, 15));
+        assert_eq!(KernelVersion::parse("6.1"), version(6, 1));
+        assert_eq!(KernelVersion::parse("six"), None);
+        assert!(KernelVersion::parse("5.19.17").unwrap() < MINIMUM);
+    }
+}

@@ -1,0 +1,62 @@
+//! Binding one address for many shards.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that the kernel completes ahead of being accepted, per listener.
+const BACKLOG: i32 = 1024;
+
+/// A bound listening socket, not yet on a shard.
+#[derive(Debug)]
+pub struct Bound(pub(super) TcpListener);
+
+impl Bound {
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// `count` listeners on one address, among which the kernel spreads connections (SO_REUSEPORT). Port 0 is one free port
+/// for all.
+///
+/// An address that anybody else listens on is an error (`AddrInUse`), even if that is a process of the same user which
+/// shares it as well: the kernel would split the connections between the two without a word. So the address is first
+/// bound without sharing. SO_REUSEADDR on all of them keeps connections of a killed process from being in the way.
+pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<Bound>> {
+    let probe = open(address)?;
+    probe.bind(&address.into())?;
+    let address = probe.local_addr()?.as_socket().ok_or_else(|| io::Error::other("bound to no IP address"))?;
+    drop(probe);
+    (0..count).map(|_| listen(address)).collect()
+}
+
+fn listen(address: SocketAddr) -> io::Result<Bound> {
+    let socket = open(address)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(Bound(socket.into()))
+}
+
+fn open(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_an_error_even_if_it_is_shared() {
+        let first = bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        let address = first[0].local_addr().unwrap();
+        assert_eq!(first[1].local_addr().unwrap(), address);
+        assert_eq!(bind(address, 2).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        assert_eq!(bind(address, 1).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,12 @@
+//! TCP on a shard's ring. A connection is accepted on one shard, may be handed to another as a plain descriptor, and
+//! becomes a [`Socket`] where it is served.
+
+mod bind;
+mod listener;
+mod socket;
+
+pub use bind::{Bound, bind};
+pub use listener::Listener;
+pub(super) use listener::ListenerCore;
+pub use socket::Socket;
+pub(super) use socket::SocketCore;
