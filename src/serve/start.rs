@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
 use duramen_wire::ids::{ShardId, TopicPartitionId};
 
 use super::Plan;
@@ -45,7 +46,6 @@ pub struct Ground {
     pub settings: Arc<Settings>,
     pub endpoints: Arc<Endpoints>,
     pub data_dir: PathBuf,
-    pub facts: host::Report,
     pub census: Arc<Census>,
 }
 
@@ -101,7 +101,7 @@ pub async fn all(shard: &Rc<Shard>) -> Result<Report, String> {
     let state = State::of(shard);
     let ground = &state.ground;
     let disk = RealDisk::new(&shard.reactor);
-    let (store, found) =
+    let (mut store, found) =
         Store::open(disk, &ground.data_dir.join(METADATA_DIR)).await.map_err(|error| chain(&error))?;
     let mut image = metadata::read(&found).map_err(|error| chain(&error))?;
     let recovered = recover_all(shard).await?;
@@ -111,10 +111,9 @@ pub async fn all(shard: &Rc<Shard>) -> Result<Report, String> {
         recovery.push(format!("a change of the metadata was being written; its {} bytes were cut", found.torn));
     }
     let bytes_read = recovered.iter().map(|one| one.bytes_read).sum();
-    let (store, changes) = first_changes(store, &mut image, ground.plan.shards, clean).await?;
+    first_changes(&mut store, &mut image, ground.plan.shards, clean).await?;
     let mut by_shard = deal(&image, recovered, ground.plan.shards, &mut recovery);
-    let _ = changes;
-    let image_bytes: Arc<[u8]> = controller::encode_snapshot(&image).into();
+    let image_bytes: Arc<[u8]> = controller::encode_snapshot(&image).map_err(|error| chain(&error))?.into();
     let store = Rc::new(RefCell::new(Some(store)));
     let started = (0..shard.shards()).map(ShardId).map(|id| {
         let states = by_shard.remove(&id).unwrap_or_default();
@@ -178,17 +177,25 @@ async fn recover_some(shard: Rc<Shard>, data_dir: PathBuf, dirs: Vec<ShardId>) -
 
 /// What the start itself changes: a new cluster, another number of shards, higher epochs after an unclean end.
 async fn first_changes(
-    mut store: Store<RealDisk>,
+    store: &mut Store<RealDisk>,
     image: &mut Image,
     shards: u16,
     clean: bool,
-) -> Result<(Store<RealDisk>, usize), String> {
-    let changes: Vec<Change> = controller::start(image, shards, clean, rand::random());
+) -> Result<(), String> {
+    let changes: Vec<Change> = match image.cluster_id() {
+        None => vec![controller::create_cluster(new_cluster_id(), shards)],
+        Some(_) => controller::start(image, shards, !clean),
+    };
     for change in &changes {
         image.apply(change).map_err(|error| chain(&error))?;
         store.append(&controller::encode(change)).await.map_err(|error| chain(&error))?;
     }
-    Ok((store, changes.len()))
+    Ok(())
+}
+
+/// 16 random bytes as Kafka writes them: URL-safe base64 without padding.
+fn new_cluster_id() -> String {
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>())
 }
 
 /// Sorts recovered partitions by the shard that owns them now.
@@ -287,7 +294,7 @@ fn listen(shard: &Rc<Shard>) {
 
 impl Report {
     /// Tells a person what is running: where it listens, what it found out about the host, what it promises.
-    pub fn print(&self, plan: &Plan, facts: &host::Report, took: Duration) {
+    pub fn print(&self, plan: &Plan, host: &host::Report, took: Duration) {
         for listener in &self.endpoints.listeners {
             for node in &listener.nodes {
                 println!("{} listens on {}:{} (node {})", listener.name, node.host, node.port, node.id);
@@ -296,7 +303,9 @@ impl Report {
         let cores: Vec<String> = plan.cores.iter().map(ToString::to_string).collect();
         let (shards, memory) = (plan.shards, plan.memory >> 20);
         println!("{shards} shards on cores {}, {memory} MiB of memory, data in {}", cores.join(","), plan.data_dir.display());
-        println!("host: {}", facts.facts.join(", "));
+        let kernel = &host.facts.kernel;
+        let cached = if host.facts.cachestat { "sealed segments go out by sendfile when cached" } else { "no sendfile" };
+        println!("Linux {kernel}, io_uring and O_DIRECT work, {cached}; {} files may be open", host.facts.open_files);
         let level = match plan.config.durability {
             crate::config::Durability::Fsync => "fsync: acknowledged records are on stable storage",
             crate::config::Durability::Replicated => "replicated: acknowledged records survive the death of the process",
@@ -307,9 +316,8 @@ impl Report {
         if !self.clean {
             println!("the last run did not end cleanly: {} bytes were read to recover", self.bytes_read);
         }
-        for line in self.recovery.iter().chain(&facts.warnings) {
-            tracing::warn!("{line}");
-        }
+        self.recovery.iter().for_each(|line| tracing::warn!("{line}"));
+        host.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         if let Some(name) = self.endpoints.beyond_loopback() {
             tracing::warn!("listener {name} can be reached from other hosts, and nobody is authenticated");
         }
