@@ -103,6 +103,11 @@ async fn ask_at(
 }
 
 impl Groups {
+    /// Coordinators that begin with what their snapshots hold.
+    pub fn with_snapshots(snapshots: &[(String, Vec<u8>)]) -> Self {
+        Self { snapshots: RefCell::new(snapshots.iter().cloned().collect()), ..Self::default() }
+    }
+
     /// Makes a response wait for its answer.
     fn open(&self) -> Place<'_> {
         Place { groups: self, key: self.waiting.borrow_mut().insert(Waiting::default()) }
