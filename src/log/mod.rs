@@ -5,3 +5,5 @@
 
 pub mod disk;
 pub mod memory;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
