@@ -282,7 +282,7 @@ async fn names<D: Disk>(disk: &D, dir: &Path) -> Vec<String> {
 /// Bytes that differ from those of another seed, and at each position.
 fn pattern(seed: u64, len: usize) -> Vec<u8> {
     let mut random = super::Random::new(seed);
-    (0..len).map(|_| random.next() as u8).collect()
+    (0..len).map(|_| random.number() as u8).collect()
 }
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;

@@ -58,7 +58,7 @@ impl Drop for OpenFile {
 impl SimDisk {
     /// An empty disk, whose choices come from the seed of `sim`.
     pub fn new(sim: &Sim) -> Self {
-        let random = Random::new(sim.random(Random::next));
+        let random = Random::new(sim.random(Random::number));
         Self { sim: sim.clone(), storage: Rc::new(RefCell::new(Storage::new(random))), life: 0 }
     }
 

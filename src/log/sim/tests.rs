@@ -50,7 +50,7 @@ fn values(disk: &SimDisk, name: &str, block: u64) -> BTreeSet<u8> {
 
 /// What `run` comes to, over many seeds.
 fn outcomes<T: Ord>(run: impl Fn(Sim, SimDisk) -> T) -> BTreeSet<T> {
-    SEEDS.map(|seed| new(seed)).map(|(sim, disk)| run(sim, disk)).collect()
+    SEEDS.map(new).map(|(sim, disk)| run(sim, disk)).collect()
 }
 
 fn set(values: &[u8]) -> BTreeSet<u8> {
