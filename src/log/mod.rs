@@ -35,6 +35,8 @@ pub mod read;
 pub mod recovery;
 mod ring;
 mod segment;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 mod space;
 mod stats;
 mod tail;
