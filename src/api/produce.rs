@@ -205,11 +205,8 @@ fn leader(context: &Context, id: TopicPartitionId) -> Option<CurrentLeader> {
 }
 
 fn endpoints(context: &Context) -> Vec<NodeEndpoint<'_>> {
-    let endpoint = |node| {
-        let crate::net::endpoints::Endpoint { id, host, port } = node;
-        NodeEndpoint { node_id: *id, host, port: *port, rack: None }
-    };
-    context.nodes().iter().map(endpoint).collect()
+    let nodes = context.nodes().iter();
+    nodes.map(|node| NodeEndpoint { node_id: node.id, host: &node.host, port: node.port, rack: None }).collect()
 }
 
 /// acks=0: nobody reads an answer, so an error closes the connection, as in Kafka.

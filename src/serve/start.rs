@@ -35,8 +35,6 @@ use crate::shard::Shard;
 use crate::shard::metadata::partition_config;
 use crate::shard::notify::Notify;
 
-/// Where shards keep their own files.
-const SHARDS_DIR: &str = "shards";
 const METADATA_DIR: &str = "metadata";
 
 /// What a shard's thread is given to start with.
