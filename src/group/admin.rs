@@ -10,7 +10,7 @@ use super::event::{GroupRequest, ListRequest};
 use super::group::{Group, State};
 
 /// The only type of group that this coordinator keeps, as ListGroups names it.
-const GROUP_TYPE: &str = "Classic";
+const GROUP_TYPE: &str = "classic";
 
 impl Context<'_> {
     pub(super) fn describe(&mut self, groups: &Groups, request: GroupRequest) {

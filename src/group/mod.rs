@@ -46,3 +46,6 @@ pub fn partition_for(group_id: &str, partition_count: u32) -> Option<u32> {
     let hash = group_id.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
     (hash as u32 & 0x7fff_ffff).checked_rem(partition_count)
 }
+
+#[cfg(test)]
+mod tests;

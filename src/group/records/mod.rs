@@ -76,3 +76,6 @@ pub fn encode_group_key(group: &str) -> Result<Bytes, Error> {
     writer.string(group)?;
     Ok(writer.finish())
 }
+
+#[cfg(test)]
+mod tests;
