@@ -8,37 +8,8 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{on_shard, on_shard_of, spec};
+use super::{Signal, on_shard, on_shard_of, spec};
 use crate::runtime::{Cancelled, Reactor, TaskClass, spawn_shard};
-
-/// A flag that one task sets and another awaits.
-#[derive(Clone, Default)]
-struct Signal(Rc<RefCell<(bool, Option<Waker>)>>);
-
-impl Signal {
-    fn set(&self) {
-        let waker = {
-            let mut state = self.0.borrow_mut();
-            state.0 = true;
-            state.1.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    async fn wait(&self) {
-        poll_fn(|context| {
-            let mut state = self.0.borrow_mut();
-            if std::mem::take(&mut state.0) {
-                return Poll::Ready(());
-            }
-            state.1 = Some(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
-    }
-}
 
 #[test]
 fn a_task_yields_its_output_or_its_cancellation() {
