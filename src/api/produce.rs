@@ -79,7 +79,10 @@ pub fn begin(
         for topic in &parsed.topics {
             let found = find_topic(&image, bytes, &topic.topic, name_scratch);
             for entry in topic.partitions.clone() {
-                let placed = found.and_then(|found| place(found, parsed, entry, is_admin));
+                let records = parsed.partitions[entry].records.as_ref();
+                let placed = check_compression(bytes, records, *version)
+                    .and(found)
+                    .and_then(|found| place(found, parsed, entry, is_admin));
                 match placed {
                     Err(error) => answers[entry].error = error.code(),
                     Ok((shard, item)) => box_for(shard, appends, spare_appends, reply_to).items.push(item),
