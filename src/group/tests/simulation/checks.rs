@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::world::{Asked, World};
-use crate::group::group::Group;
+use crate::group::classic_group::Group;
 use crate::group::records::{Key, decode_key, decode_offset};
 use crate::group::*;
 
@@ -50,7 +50,7 @@ pub(super) fn check_reply(world: &mut World, asked: &Asked, response: &Response)
 /// All members of a generation agree on its protocol.
 fn joined(world: &mut World, request: &JoinRequest, response: &JoinResponse) {
     let life = world.lives.get(&request.group_id).copied().unwrap_or(0);
-    let key = (world.crashes, Arc::clone(&request.group_id), life, response.generation);
+    let key = (world.crashes, (Arc::clone(&request.group_id), life, response.generation));
     let chosen = world.chosen.entry(key).or_insert_with(|| response.protocol_name.clone());
     assert_eq!(*chosen, response.protocol_name);
     assert!(request.protocols.iter().any(|(name, _)| Some(name) == response.protocol_name.as_ref()));
@@ -62,7 +62,8 @@ fn joined(world: &mut World, request: &JoinRequest, response: &JoinResponse) {
 /// A member has one assignment in a generation, also across crashes.
 fn synced(world: &mut World, request: &SyncRequest, response: &SyncResponse) {
     let life = world.lives.get(&request.group_id).copied().unwrap_or(0);
-    let key = (Arc::clone(&request.group_id), life, request.generation, Arc::clone(&request.member_id));
+    let generation = (Arc::clone(&request.group_id), life, request.generation);
+    let key = (generation, Arc::clone(&request.member_id));
     let assigned = world.assigned.entry(key).or_insert_with(|| response.assignment.clone());
     assert_eq!(*assigned, response.assignment, "two assignments for {request:?}");
     if !response.assignment.is_empty() {
