@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::world::{Asked, World};
+use super::world::{Asked, Partition, World};
 use crate::group::classic_group::Group;
 use crate::group::records::{Key, decode_key, decode_offset};
 use crate::group::*;
@@ -74,38 +74,39 @@ fn synced(world: &mut World, request: &SyncRequest, response: &SyncResponse) {
 
 /// An acknowledged commit is in the log.
 fn committed(world: &mut World, request: &CommitRequest, response: &CommitResponse) {
+    fold_log(world);
     for (topic, answer) in request.topics.iter().zip(&response.topics) {
         for (partition, (_, error)) in topic.partitions.iter().zip(&answer.partitions) {
             if error.is_ok() {
                 let offset = partition.offset;
-                assert!(logged_commits(world).any(|(_, committed)| committed == Some(offset)), "{offset} is lost");
+                assert!(world.ever_committed.contains(&offset), "{offset} is lost");
                 world.commits_granted += 1;
             }
         }
     }
 }
 
-type Partition = (Arc<str>, Arc<str>, i32);
-
-fn logged_commits(world: &World) -> impl Iterator<Item = (Partition, Option<i64>)> {
-    world.log.iter().filter_map(|record| match decode_key(record.key.clone()).unwrap() {
-        Key::Offset { group, topic, partition } => {
-            let committed = record.value.clone().map(|value| decode_offset(value).unwrap().offset);
-            Some(((group, topic, partition), committed))
+fn fold_log(world: &mut World) {
+    for record in &world.log[world.folded..] {
+        if let Key::Offset { group, topic, partition } = decode_key(record.key.clone()).unwrap() {
+            match &record.value {
+                Some(value) => {
+                    let offset = decode_offset(value.clone()).unwrap().offset;
+                    world.ever_committed.insert(offset);
+                    world.durable.insert((group, topic, partition), offset);
+                }
+                None => {
+                    world.durable.remove(&(group, topic, partition));
+                }
+            }
         }
-        _ => None,
-    })
+    }
+    world.folded = world.log.len();
 }
 
 /// What the coordinator says is committed is what the durable log says.
-fn check_offsets(world: &World) {
-    let mut expected: BTreeMap<Partition, i64> = BTreeMap::new();
-    for (partition, committed) in logged_commits(world) {
-        match committed {
-            Some(offset) => expected.insert(partition, offset),
-            None => expected.remove(&partition),
-        };
-    }
+fn check_offsets(world: &mut World) {
+    fold_log(world);
     let entries = world.coordinator.committed_offsets();
     let found: BTreeMap<Partition, i64> = entries
         .map(|entry| {
@@ -113,7 +114,7 @@ fn check_offsets(world: &World) {
             (partition, entry.committed.offset)
         })
         .collect();
-    assert_eq!(found, expected);
+    assert_eq!(found, world.durable);
 }
 
 fn note_vanished_groups(world: &mut World) {

@@ -16,6 +16,9 @@ const CLIENTS: usize = 9;
 /// Group, its life, generation.
 pub(super) type Generation = (Arc<str>, u32, i32);
 
+/// Group, topic, partition.
+pub(super) type Partition = (Arc<str>, Arc<str>, i32);
+
 /// What was asked, by whom.
 pub(super) struct Asked {
     pub(super) client: Option<usize>,
@@ -28,6 +31,10 @@ pub(super) struct World {
     pub(super) now: i64,
     /// What is durable.
     pub(super) log: Vec<Record>,
+    /// What the log says is committed, from its first `folded` records, and every offset that was ever committed.
+    pub(super) durable: BTreeMap<Partition, i64>,
+    pub(super) ever_committed: BTreeSet<i64>,
+    pub(super) folded: usize,
     in_flight: VecDeque<(AppendId, Vec<Record>)>,
     snapshot: Option<Vec<u8>>,
     clients: Vec<Client>,
@@ -62,6 +69,9 @@ impl World {
             config,
             now: 0,
             log: Vec::new(),
+            durable: BTreeMap::new(),
+            ever_committed: BTreeSet::new(),
+            folded: 0,
             in_flight: VecDeque::new(),
             snapshot: None,
             clients: (0..CLIENTS).map(|index| Client::new(index, random)).collect(),
