@@ -172,7 +172,7 @@ fn given_twice(alterations: &[Result<Alteration, Failure>]) -> Vec<bool> {
 
 fn decide(decision: &controller::Context<'_>, alteration: &Alteration) -> Result<Decided, Failure> {
     if let (resources::BROKER_LOGGER, Settings::Some(operations)) = (alteration.resource_type, &alteration.settings) {
-        return decide_on_loggers(operations);
+        return decide_on_loggers(&alteration.name, decision.broker.node_id, operations);
     }
     let target = Target::parse(alteration.resource_type, &alteration.name, decision.broker.node_id)?;
     let change = match &alteration.settings {
@@ -194,10 +194,13 @@ fn decide(decision: &controller::Context<'_>, alteration: &Alteration) -> Result
 }
 
 /// There are no loggers that could be set while the broker runs.
-fn decide_on_loggers(operations: &[Operation]) -> Result<Decided, Failure> {
-    match operations.first() {
-        None => Ok(Decided { change: None, topic: None, moves: Vec::new() }),
-        Some(operation) => {
+fn decide_on_loggers(name: &str, node_id: i32, operations: &[Operation]) -> Result<Decided, Failure> {
+    let invalid = |message: String| Err(Failure::new(ResponseError::InvalidRequest, message));
+    match (name.parse::<i32>(), operations.first()) {
+        (Err(_), _) => invalid(format!("Node id must be an integer, but it is: {name}")),
+        (Ok(id), _) if id != node_id => invalid(format!("Unexpected node id. Expected {node_id}, but received {id}")),
+        (Ok(_), None) => Ok(Decided { change: None, topic: None, moves: Vec::new() }),
+        (Ok(_), Some(operation)) => {
             let message = format!("Logger {} does not exist!", operation.name);
             Err(Failure::new(ResponseError::InvalidConfig, message))
         }
@@ -261,5 +264,18 @@ mod tests {
         let failed = Err(Failure::new(ResponseError::InvalidRequest, ""));
         let all = [of(2, "a"), of(4, "a"), failed, of(2, "a")];
         assert_eq!(given_twice(&all), [true, false, false, true]);
+    }
+
+    #[test]
+    fn no_logger_exists_and_only_on_this_broker() {
+        let (operations, _) = operations(resources::BROKER_LOGGER, &[config("a.b", 0, Some("INFO"))]).expect("a step");
+        let refused = |name, operations: &[Operation]| decide_on_loggers(name, 1, operations).err();
+        assert_eq!(refused("1", &[]), None);
+        assert_eq!(
+            refused("1", &operations),
+            Some(Failure::new(ResponseError::InvalidConfig, "Logger a.b does not exist!"))
+        );
+        let message = "Unexpected node id. Expected 1, but received 7";
+        assert_eq!(refused("7", &operations), Some(Failure::new(ResponseError::InvalidRequest, message)));
     }
 }
