@@ -246,3 +246,23 @@ fn silent_fate(state: &ProduceState) -> Fate {
         Some(answer) => Fate::Close(format!("a produce request with acks=0 failed with error {}", answer.error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zstd_is_for_clients_that_know_it() {
+        let mut request = vec![0; 10 + HEADER_LEN];
+        let records = 10..request.len();
+        let mut check = |attributes: i16, version| {
+            request[10 + ATTRIBUTES_AT..][..2].copy_from_slice(&attributes.to_be_bytes());
+            check_compression(Slices::one(&request.as_slice()), Some(&records), version)
+        };
+        assert_eq!(check(ZSTD | 1 << 4, ZSTD_SINCE - 1), Err(ResponseError::UnsupportedCompressionType));
+        assert_eq!(check(ZSTD, ZSTD_SINCE), Ok(()));
+        assert_eq!(check(3, ZSTD_SINCE - 1), Ok(()));
+        // What is too short for a batch is refused by the log.
+        assert_eq!(check_compression(Slices::one(&[0; 22].as_slice()), Some(&(0..22)), 3), Ok(()));
+    }
+}
