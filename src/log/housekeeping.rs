@@ -108,6 +108,7 @@ impl<D: Disk> Shard<D> {
             if self.checkpointing.is_due() {
                 self.checkpoint_in_background().await;
             }
+            self.retain_in_background().await;
             work.await;
         }
     }

@@ -107,6 +107,8 @@ pub(super) struct Shard<D: Disk> {
     pub next_due_ms: Cell<i64>,
     /// When retention is due; `i64::MAX` while there is nothing that could ever go.
     pub retention_due_ms: Cell<i64>,
+    /// When it was last looked at.
+    pub retained_ms: Cell<i64>,
     /// The latest time that the log was told.
     pub now_ms: Cell<i64>,
     /// Wakes the housekeeper.
@@ -127,7 +129,9 @@ impl<D: Disk> Log<D> {
     ) -> Result<Self> {
         let dir = paths::shard_dir(data_dir, shard);
         disk.create_dir(&dir).await.map_err(Error::io("cannot create", &dir))?;
-        for above in [&data_dir.join(paths::SHARDS), data_dir] {
+        // The data directory itself may be new, too.
+        let parent = data_dir.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        for above in [&data_dir.join(paths::SHARDS), data_dir, parent] {
             disk.sync_dir(above).await.map_err(Error::io("cannot sync", above))?;
         }
         let checkpointing = Checkpointing::open(&disk, &dir).await?;
@@ -153,6 +157,7 @@ impl<D: Disk> Log<D> {
             restless: RefCell::default(),
             next_due_ms: Cell::new(i64::MAX),
             retention_due_ms: Cell::new(i64::MAX),
+            retained_ms: Cell::new(i64::MIN),
             now_ms: Cell::new(0),
             housekeeping: Event::default(),
             counters: Counters::default(),

@@ -33,6 +33,7 @@ mod paths;
 pub mod producers;
 pub mod read;
 pub mod recovery;
+mod retention;
 mod ring;
 mod segment;
 #[cfg(any(test, feature = "sim"))]
@@ -40,6 +41,8 @@ pub mod sim;
 mod space;
 mod stats;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod wait;
 mod writer;
 

@@ -24,7 +24,7 @@ use super::log::{Error, Log, Result, Shard};
 use super::partition::{Health, Inner, Partition, State};
 use super::paths;
 use super::producers::Producers;
-use super::segment::{Segment, Stage, next_start};
+use super::segment::{Segment, next_start};
 use super::tail::{Mark, Tail};
 use super::wait::Event;
 
@@ -95,8 +95,7 @@ impl<D: Disk> Log<D> {
         for partition in &adopted {
             shard.partitions.borrow_mut().insert(partition.id(), partition.clone());
         }
-        shard.retention_due_ms.set(i64::MIN);
-        shard.housekeeping.notify();
+        shard.retention_due_by(now_ms);
         Ok(adopted)
     }
 
@@ -333,11 +332,6 @@ impl State {
             last_append_ms: now_ms,
             unsynced_since_ms: None,
         }
-    }
-
-    /// Whether all segments but the last are sealed, as they are in a partition that nobody writes.
-    pub(super) fn is_sealed_but_last(&self) -> bool {
-        self.segments.iter().rev().skip(1).all(|segment| segment.stage >= Stage::Sealed)
     }
 }
 

@@ -163,7 +163,7 @@ impl<D: Disk> Partition<D> {
     /// Changes the settings; appends that wait for the old level are committed at the new one.
     pub fn set_config(&self, config: PartitionConfig) {
         self.0.state.borrow_mut().config = config;
-        self.0.shard.retention_due_ms.set(i64::MIN);
+        self.0.shard.retention_due_by(self.0.shard.now_ms.get());
         self.0.settle();
     }
 
