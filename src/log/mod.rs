@@ -4,6 +4,7 @@
 //! [`disk::Disk`], is told the time, and its background work is futures that its shard runs.
 
 pub mod disk;
+pub mod frame;
 pub mod memory;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
