@@ -4,7 +4,9 @@
 //! [`disk::Disk`], is told the time, and its background work is futures that its shard runs.
 
 pub mod disk;
+pub mod epochs;
 pub mod frame;
 pub mod memory;
+pub mod producers;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
