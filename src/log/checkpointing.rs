@@ -44,11 +44,13 @@ pub(super) struct Checkpointing {
 }
 
 impl Checkpointing {
-    /// Reads what an earlier run left, to take the next generation.
-    pub async fn open<D: Disk>(disk: &D, dir: &Path) -> Result<Self> {
+    /// Reads what an earlier run left, to take the next generation: one that was never used, and that nobody who sends
+    /// records can guess, since records may be made to look like frames.
+    pub async fn open<D: Disk>(disk: &D, dir: &Path, nonce: u32) -> Result<Self> {
         let path = dir.join("checkpoint");
         let old = read(disk, &path).await?;
-        let generation = old.as_ref().map_or(0, |old| old.generation) + 1;
+        let count = (old.as_ref().map_or(0, |old| old.generation) >> 32) + 1;
+        let generation = count << 32 | u64::from(nonce);
         let attachments: BTreeMap<_, _> = old.into_iter().flat_map(|old| old.attachments).collect();
         Ok(Self {
             path,

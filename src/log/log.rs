@@ -134,7 +134,7 @@ impl<D: Disk> Log<D> {
         for above in [&data_dir.join(paths::SHARDS), data_dir, parent] {
             disk.sync_dir(above).await.map_err(Error::io("cannot sync", above))?;
         }
-        let checkpointing = Checkpointing::open(&disk, &dir).await?;
+        let checkpointing = Checkpointing::open(&disk, &dir, options.nonce).await?;
         let generation = checkpointing.generation();
         let journal = Journal::open(&disk, &dir, &options, generation).await?;
         let ring = Ring::open(&disk, &dir, &options, generation).await?;

@@ -129,7 +129,7 @@ impl Statements {
 
     /// Takes the frames of one file that count. All records must be here already.
     fn add_frames(&mut self, image: &[u8], align: usize, stable: bool, checkpoint: &Checkpoint) {
-        for frame in frame::scan(image, align).filter(|frame| frame.generation == checkpoint.generation) {
+        for frame in frame::scan(image, align, checkpoint.generation) {
             for (entry, bytes) in frame.entries() {
                 let record = self.records.get(&entry.id);
                 if record.is_none_or(|record| record.generation == entry.generation) {
