@@ -16,16 +16,22 @@ use std::rc::Rc;
 use duramen_wire::ids::{ShardId, TopicPartitionId};
 
 use super::checkpointing::Checkpointing;
+use super::cold::Cold;
 use super::config::Options;
 use super::disk::Disk;
 use super::files::Files;
 use super::hot::Memory;
+use super::indexes::Indexes;
 use super::journal::Journal;
 use super::partition::{Inner, Partition};
 use super::ring::Ring;
 use super::stats::Counters;
 use super::wait::Event;
 use super::{checkpoint, paths};
+
+/// The part of the memory budget that is for cold reads: one in so many bytes, but enough for one read.
+const COLD_SHARE: usize = 8;
+const COLD_BUDGET_MIN: usize = 2 << 20;
 
 /// A future of this shard.
 pub type LocalBoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -95,6 +101,8 @@ pub(super) struct Shard<D: Disk> {
     pub observer: Rc<dyn Observer>,
     pub memory: Memory,
     pub files: RefCell<Files<D>>,
+    pub indexes: Indexes,
+    pub cold: Cold,
     pub journal: Journal<D>,
     pub ring: RefCell<Ring<D>>,
     pub checkpointing: Checkpointing,
@@ -139,8 +147,11 @@ impl<D: Disk> Log<D> {
         let journal = Journal::open(&disk, &dir, &options, generation).await?;
         let ring = Ring::open(&disk, &dir, &options, generation).await?;
         disk.sync_dir(&dir).await.map_err(Error::io("cannot sync", &dir))?;
+        let cold_budget = (options.memory_budget / COLD_SHARE).max(COLD_BUDGET_MIN).min(options.memory_budget / 2);
         let shard = Shard {
-            memory: Memory::new(options.memory_budget),
+            memory: Memory::new(options.memory_budget - cold_budget),
+            indexes: Indexes::default(),
+            cold: Cold::new(cold_budget),
             files: RefCell::new(Files::new(options.open_files_max)),
             disk,
             data_dir: data_dir.to_owned(),

@@ -14,6 +14,7 @@ pub mod append;
 mod buffer;
 mod checkpoint;
 mod checkpointing;
+mod cold;
 mod commit;
 pub mod config;
 pub mod disk;
@@ -23,6 +24,7 @@ mod frame;
 mod hot;
 mod housekeeping;
 mod index;
+mod indexes;
 mod journal;
 #[expect(clippy::module_inception, reason = "the log of a shard is the module's chief type")]
 mod log;

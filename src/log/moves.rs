@@ -178,6 +178,7 @@ impl<D: Disk> Shard<D> {
     fn forget(&self, inner: &Rc<Inner<D>>) {
         self.partitions.borrow_mut().remove(&inner.id);
         self.files.borrow_mut().forget_partition(inner.id);
+        self.indexes.forget_partition(inner.id);
         self.restless.borrow_mut().retain(|other| !Rc::ptr_eq(other, inner));
         inner.close();
     }
@@ -327,6 +328,8 @@ impl State {
             ring_holds: Default::default(),
             dir_unsynced: false,
             zeroing: None,
+            hints: [None; super::cold::HINTS],
+            hint_next: 0,
             closing: false,
             restless: false,
             last_append_ms: now_ms,

@@ -32,7 +32,7 @@ use super::ring::RING_ALIGN;
 use super::{checkpointing, paths};
 use partition::Found;
 pub use report::Note;
-use scan::Reader;
+pub(super) use scan::{Item, Reader};
 
 /// What recovery found.
 #[derive(Debug, Default)]
