@@ -246,7 +246,9 @@ impl<D: Disk> Inner<D> {
             let count = room.read(&self.shard.disk, &file, block, len).await.map_err(failed)?;
             self.shard.counters.cold_read_bytes.add(count as u64);
             let have = block + (count as u64).min(place.end - block);
-            match walk(&room.buffer, block, at, have, wanted).map_err(|position| Error::Corrupt { segment, position })? {
+            match walk(&room.buffer, block, at, have, wanted)
+                .map_err(|position| Error::Corrupt { segment, position })?
+            {
                 Walked::Found { start, end, next } if start < end => {
                     let range = (start - block) as usize..(end - block) as usize;
                     out.bytes = range.len();

@@ -125,7 +125,8 @@ impl<D: Disk> Inner<D> {
     }
 
     async fn write_index_files(&self, base: Offset, builder: &IndexBuilder) -> Result<()> {
-        for (extension, bytes) in [("index", builder.encode_offset_index()), ("timeindex", builder.encode_time_index())] {
+        for (extension, bytes) in [("index", builder.encode_offset_index()), ("timeindex", builder.encode_time_index())]
+        {
             let path = paths::segment(&self.dir, base, extension);
             self.shard.disk.write_small(&path, bytes).await.map_err(Error::io("cannot write", &path))?;
         }
