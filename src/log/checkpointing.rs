@@ -44,11 +44,13 @@ pub(super) struct Checkpointing {
 }
 
 impl Checkpointing {
-    /// Reads what an earlier run left, to take the next generation.
-    pub async fn open<D: Disk>(disk: &D, dir: &Path) -> Result<Self> {
+    /// Reads what an earlier run left, to take the next generation: one that was never used, and that nobody who sends
+    /// records can guess, since records may be made to look like frames.
+    pub async fn open<D: Disk>(disk: &D, dir: &Path, nonce: u32) -> Result<Self> {
         let path = dir.join("checkpoint");
         let old = read(disk, &path).await?;
-        let generation = old.as_ref().map_or(0, |old| old.generation) + 1;
+        let count = (old.as_ref().map_or(0, |old| old.generation) >> 32) + 1;
+        let generation = count << 32 | u64::from(nonce);
         let attachments: BTreeMap<_, _> = old.into_iter().flat_map(|old| old.attachments).collect();
         Ok(Self {
             path,
@@ -95,16 +97,31 @@ impl Checkpointing {
         }
     }
 
-    /// Moves the log start in a partition's record, and drops the segments below it.
-    pub fn set_log_start(&self, id: TopicPartitionId, log_start: Offset) {
-        if let Some(record) = self.records.borrow_mut().get_mut(&id) {
-            record.log_start = record.log_start.max(log_start.0);
-        }
+    /// Moves the log start in a partition's record. A partition without one gets a record that says nothing else.
+    pub fn set_log_start<D: Disk>(&self, partition: &Inner<D>, log_start: Offset) {
+        let fresh = || PartitionCheckpoint {
+            topic_id: *partition.id.topic.0.as_bytes(),
+            partition: partition.id.partition.0,
+            topic: partition.topic.clone(),
+            generation: partition.generation,
+            log_start: log_start.0,
+            synced_end: 0,
+            epoch: 0,
+            segments: Vec::new(),
+            epochs: Vec::new(),
+            producers: Vec::new(),
+        };
+        let mut records = self.records.borrow_mut();
+        let record = records.entry(partition.id).or_insert_with(fresh);
+        record.log_start = record.log_start.max(log_start.0);
+        drop(records);
         self.changed();
     }
 
-    pub fn contains(&self, id: TopicPartitionId) -> bool {
-        self.records.borrow().contains_key(&id)
+    /// The log start that the file has, if every change was written.
+    pub fn durable_log_start(&self, id: TopicPartitionId) -> Option<Offset> {
+        let written = self.written.get() == self.changes.get();
+        self.records.borrow().get(&id).filter(|_| written).map(|record| Offset(record.log_start))
     }
 
     fn changed(&self) {
@@ -233,7 +250,7 @@ impl<D: Disk> Shard<D> {
         result.map_err(Error::io("cannot write", &this.path))
     }
 
-    fn partitions_now(&self) -> Vec<Rc<Inner<D>>> {
+    pub(super) fn partitions_now(&self) -> Vec<Rc<Inner<D>>> {
         self.partitions.borrow().values().map(|partition| partition.0.clone()).collect()
     }
 }

@@ -150,6 +150,7 @@ impl Found<'_> {
                 return Ok(());
             }
             segment.len = recorded.len;
+            segment.index_complete = recorded.len == 0;
             segment.max_timestamp = recorded.max_timestamp;
             segment.first_timestamp = Some(recorded.first_timestamp).filter(|_| recorded.len > 0);
             progress.state.log_end = end;
@@ -276,7 +277,10 @@ impl Progress {
     /// Adds a segment; those before it are sealed.
     fn push(&mut self, segment: Segment) {
         if let Some(last) = self.state.segments.last_mut() {
-            last.stage = Stage::Sealed;
+            // Of a segment that a checkpoint has as sealed, the index files were written, or will be missed when asked for.
+            let read = last.index_complete && last.len > 0;
+            last.stage = if read { Stage::Sealed } else { Stage::Indexed };
+            last.index = last.index.take().filter(|_| read);
         }
         self.state.segments.push(segment);
     }

@@ -239,9 +239,7 @@ impl Disk for SimDisk {
         if file.access == Access::Cached {
             return (Err(io::Error::from_raw_os_error(libc::EBADF)), list);
         }
-        if !at.is_multiple_of(BLOCK_LEN as u64) {
-            return (Err(io::ErrorKind::InvalidInput.into()), list);
-        }
+        assert!(at.is_multiple_of(BLOCK_LEN as u64), "a write begins at a block");
         let bytes = gather(&list);
         let digest = crc32c::crc32c(&bytes);
         let path = format!("{} {at}+{} {persist:?} {digest:08x}", self.label(file), bytes.len());
@@ -254,9 +252,7 @@ impl Disk for SimDisk {
     }
 
     async fn read(&self, file: &SimFile, at: u64, list: IoList) -> (io::Result<usize>, IoList) {
-        if file.access != Access::Cached && !at.is_multiple_of(BLOCK_LEN as u64) {
-            return (Err(io::ErrorKind::InvalidInput.into()), list);
-        }
+        assert!(file.access == Access::Cached || at.is_multiple_of(BLOCK_LEN as u64), "a read begins at a block");
         let node = file.node;
         let path = format!("{} {at}+{}", self.label(file), list.len());
         self.operate(Kind::Read, path, Effect::Nothing, move |storage, result| {
