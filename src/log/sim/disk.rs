@@ -156,7 +156,9 @@ impl SimDisk {
         std::future::poll_fn(move |context| {
             let mut slot = slot.borrow_mut();
             slot.1 = Some(context.waker().clone());
-            slot.0.take().map_or(Poll::Pending, Poll::Ready)
+            // A dead process hears of nothing, not even of what ended before.
+            let is_dead = self.storage.borrow().life != self.life;
+            slot.0.take().filter(|_| !is_dead).map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }
