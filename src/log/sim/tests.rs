@@ -299,6 +299,23 @@ fn stores_survive_the_process_and_not_the_host() {
 }
 
 #[test]
+fn a_process_can_die_in_the_middle_of_a_store() {
+    let seen = outcomes(|sim, disk| {
+        let mapping = sim.block_on(disk.map(&path("f"), BLOCK_LEN)).unwrap();
+        disk.die_in_store(1);
+        disk.store(&mapping, 0, &[b"whole"]);
+        assert!(disk.is_alive());
+        disk.store(&mapping, 5, &[b"a", b"b"]);
+        assert!(!disk.is_alive());
+        disk.store(&mapping, 0, &[b"never"]);
+        let next = disk.crash_process();
+        assert!(next.is_alive());
+        next.peek(&path("f")).unwrap()[..8].to_vec()
+    });
+    assert_eq!(seen, BTreeSet::from([b"whole\0\0\0", b"wholea\0\0", b"wholeab\0"].map(|bytes| bytes.to_vec())));
+}
+
+#[test]
 fn dead_handles_do_nothing() {
     let (sim, disk) = new(1);
     let (file, mapping) = sim.block_on(async {
