@@ -30,6 +30,8 @@ pub(super) struct Checkpointing {
     path: PathBuf,
     generation: u64,
     records: RefCell<BTreeMap<TopicPartitionId, PartitionCheckpoint>>,
+    /// What `removable_to` answers, as of the last write.
+    removable: RefCell<BTreeMap<TopicPartitionId, Offset>>,
     /// What the file says of groups and the like, and what the next full checkpoint will say.
     attachments: RefCell<BTreeMap<String, Vec<u8>>>,
     attached: RefCell<BTreeMap<String, Vec<u8>>>,
@@ -56,6 +58,7 @@ impl Checkpointing {
             path,
             generation,
             records: RefCell::default(),
+            removable: RefCell::default(),
             attached: RefCell::new(attachments.clone()),
             attachments: RefCell::new(attachments),
             changes: Cell::new(1),
@@ -118,10 +121,10 @@ impl Checkpointing {
         self.changed();
     }
 
-    /// The log start that the file has, if every change was written.
-    pub fn durable_log_start(&self, id: TopicPartitionId) -> Option<Offset> {
-        let written = self.written.get() == self.changes.get();
-        self.records.borrow().get(&id).filter(|_| written).map(|record| Offset(record.log_start))
+    /// Below which offset segments of a partition may be removed: the file on the disk says that the log starts there or
+    /// later, and its snapshot of what is derived from records (producers, epochs) reaches that far.
+    pub fn removable_to(&self, id: TopicPartitionId) -> Offset {
+        self.removable.borrow().get(&id).copied().unwrap_or_default()
     }
 
     fn changed(&self) {
@@ -206,14 +209,20 @@ impl<D: Disk> Shard<D> {
         }
     }
 
-    /// A snapshot takes the old record's place, unless the partition has left or its log start has moved meanwhile.
+    /// A snapshot takes the old record's place, unless the partition has left meanwhile, or has left and come back.
     fn replace_record(&self, mut snapshot: PartitionCheckpoint) {
         let checkpointing = &self.checkpointing;
-        let log_start = checkpointing.records.borrow().get(&snapshot.id()).map(|old| old.log_start);
-        if self.find(snapshot.id()).is_some() {
-            snapshot.log_start = log_start.map_or(snapshot.log_start, |old| old.max(snapshot.log_start));
-            checkpointing.insert(snapshot);
+        let id = snapshot.id();
+        if self.find(id).is_none_or(|partition| partition.generation != snapshot.generation) {
+            return;
         }
+        if let Some(old) = checkpointing.records.borrow().get(&id) {
+            if old.synced_end > snapshot.synced_end {
+                return;
+            }
+            snapshot.log_start = snapshot.log_start.max(old.log_start);
+        }
+        checkpointing.insert(snapshot);
     }
 
     /// Writes the records as they are. Once this has ended, the file has every change made before the call.
@@ -231,6 +240,8 @@ impl<D: Disk> Shard<D> {
             done.await;
         }
         let changes = this.changes.get();
+        let removable = |record: &PartitionCheckpoint| Offset(record.log_start.min(record.synced_end));
+        let removable = this.records.borrow().iter().map(|(id, record)| (*id, removable(record))).collect();
         let bytes = Checkpoint {
             shard: self.id.0,
             generation: this.generation,
@@ -245,6 +256,7 @@ impl<D: Disk> Shard<D> {
         this.writing.set(false);
         if result.is_ok() {
             this.written.set(changes);
+            *this.removable.borrow_mut() = removable;
         }
         this.done.notify();
         result.map_err(Error::io("cannot write", &this.path))

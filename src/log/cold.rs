@@ -160,11 +160,19 @@ impl<D: Disk> Partition<D> {
             inner.shard.counters.bytes_read_cached.add(range.end - range.start);
             return Ok(ReadKind::File { file, range });
         }
-        let mut room = inner.shard.cold.room();
         let wanted = Wanted { from, max_bytes: max_bytes.min(COLD_READ_MAX), limit, one: min_one_batch };
-        inner.read_place(&place, &wanted, &mut room, out).await?;
-        inner.shard.counters.bytes_read_cold.add(out.bytes as u64);
+        inner.read_direct(&place, &wanted, out).await?;
         Ok(ReadKind::Hot)
+    }
+
+    /// As `read_cold`, always with the bytes.
+    pub(super) async fn read_bytes(&self, from: Offset, up_to: Offset, out: &mut ReadOut) -> Result<(), Error> {
+        let inner = &self.0;
+        let _turn = inner.shard.cold_turn().await;
+        let limit = inner.state.borrow().check_range(from, up_to)?;
+        let place = inner.place_of(from).await?;
+        let wanted = Wanted { from, max_bytes: BLOCK_LEN, limit, one: true };
+        inner.read_direct(&place, &wanted, out).await
     }
 }
 
@@ -224,6 +232,14 @@ impl<D: Disk> Inner<D> {
             place.position = u64::from(self.sealed_index(place.segment).await.map_err(failed)?.lookup(from));
         }
         Ok(place)
+    }
+
+    async fn read_direct(&self, place: &Place, wanted: &Wanted, out: &mut ReadOut) -> Result<(), Error> {
+        out.clear();
+        let mut room = self.shard.cold.room();
+        self.read_place(place, wanted, &mut room, out).await?;
+        self.shard.counters.bytes_read_cold.add(out.bytes as u64);
+        Ok(())
     }
 
     /// Reads from `place` on until the batch that holds the wanted offset is in the buffer, and as much behind it as is

@@ -45,6 +45,7 @@ mod stats;
 mod tail;
 #[cfg(test)]
 mod tests;
+pub mod times;
 mod wait;
 mod writer;
 

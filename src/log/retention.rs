@@ -1,13 +1,13 @@
 //! Removing the oldest segments: by time, by size, and what DeleteRecords has moved the log start past.
 //!
 //! Order of steps: the log start moves in memory, so that nobody begins a read below it; then the checkpoint says so,
-//! durably; only then do files go, oldest first. After a crash the recorded log start tells recovery which segments to
+//! durably, with what is derived from the records that go (producers, epochs); only then do files go, oldest first. After a crash the recorded log start tells recovery which segments to
 //! remove, however many of their names are left. A reader that has a file open keeps it: files are unlinked, never
 //! written again.
 
 use std::rc::Rc;
 
-use duramen_wire::ids::Offset;
+use duramen_wire::ids::{Offset, TopicPartitionId};
 
 use super::disk::Disk;
 use super::log::{Error, Log, Result, Shard};
@@ -20,12 +20,21 @@ impl<D: Disk> Partition<D> {
     /// files go later.
     pub async fn delete_records(&self, before: Offset) -> Result<Offset> {
         let inner = &self.0;
-        let log_start = {
+        let before = {
             let mut state = inner.state.borrow_mut();
             if !state.takes_writes() {
                 return Err(Error::Failed(inner.id));
             }
             let before = before.min(state.committed.offset);
+            if state.synced.offset < before {
+                inner.request_sync(&mut state);
+            }
+            before
+        };
+        // The log must not start beyond what a crash leaves of it.
+        inner.wait_synced(before).await?;
+        let log_start = {
+            let mut state = inner.state.borrow_mut();
             state.move_log_start(before);
             state.log_start
         };
@@ -83,6 +92,13 @@ impl<D: Disk> Shard<D> {
     }
 
     async fn remove_below_starts(&self) -> Result<()> {
+        if self
+            .partitions_now()
+            .iter()
+            .any(|partition| partition.state.borrow().waits_for_checkpoint(&partition.id, self))
+        {
+            self.checkpoint().await?;
+        }
         for partition in self.partitions_now() {
             partition.remove_below_start().await?;
         }
@@ -127,12 +143,8 @@ impl<D: Disk> Inner<D> {
         loop {
             let base = {
                 let mut state = self.state.borrow_mut();
-                let durable = self.shard.checkpointing.durable_log_start(self.id);
-                let removable = state.segments.len() > 1
-                    && state.segments[0].stage >= Stage::Sealed
-                    && durable.is_some_and(|start| state.segments[1].base <= start.min(state.log_start))
-                    && state.takes_writes();
-                if !removable {
+                let durable = self.shard.checkpointing.removable_to(self.id);
+                if state.first_is_removable().is_none_or(|end| end > durable) {
                     return Ok(());
                 }
                 let removed = state.segments.pop_front().expect("there are two or more");
@@ -154,6 +166,18 @@ impl<D: Disk> Inner<D> {
 }
 
 impl State {
+    /// The end of the first segment, if nothing of it is needed any more.
+    fn first_is_removable(&self) -> Option<Offset> {
+        let (first, next) = (self.segments.front()?, self.segments.get(1)?);
+        let removable = first.stage >= Stage::Sealed && next.base <= self.log_start && self.takes_writes();
+        removable.then_some(next.base)
+    }
+
+    /// Whether the first segment can go once a full checkpoint is taken.
+    fn waits_for_checkpoint<D: Disk>(&self, id: &TopicPartitionId, shard: &Shard<D>) -> bool {
+        self.first_is_removable().is_some_and(|end| end > shard.checkpointing.removable_to(*id))
+    }
+
     fn move_log_start(&mut self, to: Offset) {
         self.log_start = self.log_start.max(to);
     }

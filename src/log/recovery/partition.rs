@@ -61,7 +61,8 @@ impl Found<'_> {
         let names = list(&reader.disk, self.dir).await?;
         let bases: Vec<Offset> = names.iter().filter_map(|entry| paths::parse_segment(&entry.name, "log")).collect();
         let mut progress = self.begin(&bases);
-        let kept = self.remove_below_start(&reader.disk, &bases, progress.state.log_start).await?;
+        let removable = self.record.as_ref().map_or(0, |record| record.log_start.min(record.synced_end));
+        let kept = self.remove_below(&reader.disk, &bases, Offset(removable)).await?;
         self.read_segments(reader, &kept, &mut progress).await?;
         self.replay(&mut progress, report);
         if progress.state.log_end < progress.known_end {
@@ -96,9 +97,10 @@ impl Found<'_> {
         Progress { state, torn: None, detached: Vec::new(), replayed: Vec::new(), known_end }
     }
 
-    /// Ends a removal by retention: segments that lie wholly below the log start go.
-    async fn remove_below_start<D: Disk>(&self, disk: &D, bases: &[Offset], log_start: Offset) -> Result<Vec<Offset>> {
-        let first = bases.iter().rposition(|base| *base <= log_start).unwrap_or(0);
+    /// Ends a removal by retention: segments that lie wholly below the log start go, as far as the record has what is
+    /// derived from them.
+    async fn remove_below<D: Disk>(&self, disk: &D, bases: &[Offset], removable: Offset) -> Result<Vec<Offset>> {
+        let first = bases.iter().rposition(|base| *base <= removable).unwrap_or(0);
         for base in &bases[..first] {
             for extension in ["index", "timeindex", "log"] {
                 let path = paths::segment(self.dir, *base, extension);

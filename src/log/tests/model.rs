@@ -44,7 +44,10 @@ async fn live(world: &mut World) {
     }
     for _ in 0..world.random.below(60) {
         let id = ids[world.random.index(ids.len())];
-        match world.random.below(20) {
+        if !world.models.contains_key(&id) {
+            continue;
+        }
+        match world.random.below(26) {
             0..10 => append(world, id, 300),
             10..12 => append(world, id, 20_000),
             12 => append(world, id, 36_000),
@@ -62,6 +65,24 @@ async fn live(world: &mut World) {
             18 => {
                 let steps = world.random.below(100);
                 world.sim.sleep(steps).await;
+            }
+            19 => world.log().checkpoint().await.expect("no fault"),
+            20..23 => world.read(id).await,
+            23 => {
+                let partition = world.partition(id);
+                let log_start = partition.log_start();
+                let count = world.random.below((partition.log_end().0 - log_start.0) as u64 + 2) as i64;
+                let moved = partition.delete_records(log_start.plus(count)).await.expect("no fault");
+                assert!(moved >= log_start && moved <= partition.committed());
+                world.models.get_mut(&id).expect("it is here").log_start = moved;
+            }
+            24 => {
+                let state = world.log().release(id).await.expect("no fault");
+                let (log, model) = (world.log(), &world.models[&id]);
+                assert_eq!((state.log_end, state.log_start), (model.end().max(model.log_start), model.log_start));
+                let partition =
+                    log.adopt(state, model.config.clone(), model.epoch, world.now_ms).await.expect("no fault");
+                assert_eq!(partition.committed(), partition.log_end());
             }
             _ => (0..4).for_each(|_| append(world, id, 30_000)),
         }

@@ -12,11 +12,13 @@ use duramen_wire::ids::{
 };
 use duramen_wire::slices::Slices;
 
+use crate::log::disk::Disk;
+use crate::log::memory::ChunkPool;
 use crate::log::recovery::{self, Note};
-use crate::log::sim::{Random, Sim, SimDisk};
+use crate::log::sim::{Random, Sim, SimDisk, SimFile, transfer};
 use crate::log::{
-    Appended, Durability, Health, Log, Observer, Options, Origin, Partition, PartitionConfig, PartitionState, append,
-    paths,
+    Appended, Durability, Health, Log, Observer, Options, Origin, Partition, PartitionConfig, PartitionState, ReadKind,
+    ReadOut, append, paths, read,
 };
 
 pub const DATA: &str = "/data";
@@ -162,9 +164,13 @@ impl World {
         let model = self.models.get_mut(&state.id).unwrap_or_else(|| panic!("{:?} is unknown\n{sim}", state.id));
         let notes = &self.notes;
         assert_eq!(state.corrupt, None, "{notes:?}\n{sim}");
+        assert!(state.log_start >= model.log_start, "{} < {}\n{sim}", state.log_start, model.log_start);
+        model.log_start = state.log_start;
         assert!(state.log_end >= model.promised, "{} < promised {} {notes:?}\n{sim}", state.log_end, model.promised);
         assert!(state.log_end <= model.end().max(model.log_start), "{} > {}\n{sim}", state.log_end, model.end());
         model.batches.retain(|sent| sent.end <= state.log_end);
+        let extra = model.log_start.max(model.end());
+        assert_eq!(extra, state.log_end, "the log ends with a batch\n{sim}");
         assert_eq!(model.end().max(model.log_start), state.log_end, "the end lies between batches\n{sim}");
         let first = state.segments[0].base;
         let mut expected = model.batches.iter().filter(|sent| sent.base >= first).flat_map(|sent| &sent.bytes);
@@ -175,6 +181,21 @@ impl World {
             assert!(expected.by_ref().take(file.len()).eq(&file), "segment {} of {}\n{sim}", segment.base, state.id);
         }
         assert!(expected.next().is_none(), "bytes are missing at the end\n{sim}");
+        if std::env::var("DEBUG").is_ok() {
+            eprintln!(
+                "{:?} end {} start {} producers {:?}",
+                state.id,
+                state.log_end,
+                state.log_start,
+                state.producers.snapshot()
+            );
+            for s in &state.segments {
+                eprintln!("   seg {} len {}", s.base, s.len);
+            }
+            for b in &model.batches {
+                eprintln!("   {}..{} {:?}", b.base, b.end, b.sequence.as_ref().map(|s| s.0));
+            }
+        }
         model.next_sequence =
             model.batches.iter().filter_map(|sent| sent.sequence.as_ref()).map(|(next, _)| *next).last().unwrap_or(0);
         model.epoch = LeaderEpoch(model.epoch.0 + 1);
@@ -277,6 +298,66 @@ impl World {
         };
         drop(log);
         self.sim.drop_tasks();
+    }
+
+    /// Reads somewhere, by whatever tier, and compares with what was appended.
+    pub async fn read(&mut self, id: TopicPartitionId) {
+        let partition = self.partition(id);
+        let (start, end) = (partition.log_start(), partition.committed());
+        if start >= end {
+            return;
+        }
+        let mut from = start.plus(self.random.below((end.0 - start.0) as u64) as i64);
+        let max = 1 + self.random.below(100_000) as usize;
+        let mut out = ReadOut::default();
+        for _ in 0..1 + self.random.below(6) {
+            let mut kind = partition.read(from, max, end, true, &mut out).expect("it can be read");
+            if matches!(kind, ReadKind::Cold) {
+                kind = match partition.read_cold(from, max, end, true, &mut out).await {
+                    Err(read::Error::Busy) => return,
+                    other => other.unwrap_or_else(|cause| panic!("{cause}\n{}", self.sim)),
+                };
+            }
+            let bytes = match kind {
+                ReadKind::Hot => out.slices.iter().flat_map(|slice| slice.as_slice().to_vec()).collect::<Vec<u8>>(),
+                ReadKind::File { file, range } => self.read_file(&file, range).await,
+                ReadKind::Cold => panic!("a cold read does not answer that it is cold"),
+            };
+            let next = self.check_read(id, from, end, max, &bytes);
+            if next >= end {
+                return;
+            }
+            from = next;
+        }
+    }
+
+    /// What `sendfile` would send.
+    async fn read_file(&self, file: &SimFile, range: std::ops::Range<u64>) -> Vec<u8> {
+        let mut pool = ChunkPool::new(4 << 20);
+        let block = range.start / 4096 * 4096;
+        let list = transfer::list(&mut pool, ((range.end - block) as usize).next_multiple_of(4096), 4096);
+        let (count, list) = self.disk.read(file, block, list).await;
+        assert!(block + count.expect("no fault") as u64 >= range.end);
+        transfer::gather(&list)[(range.start - block) as usize..(range.end - block) as usize].to_vec()
+    }
+
+    /// The bytes are whole batches from the one with `from`, below `end`; the offset behind them.
+    fn check_read(&self, id: TopicPartitionId, from: Offset, end: Offset, max: usize, bytes: &[u8]) -> Offset {
+        let batches = &self.models[&id].batches;
+        let first = batches.iter().position(|sent| sent.end > from).expect("the model has it");
+        let (mut at, mut next) = (0, from);
+        for sent in &batches[first..] {
+            if at == bytes.len() {
+                break;
+            }
+            assert!(bytes[at..].starts_with(&sent.bytes), "offset {} of {id}\n{}", sent.base, self.sim);
+            at += sent.bytes.len();
+            next = sent.end;
+        }
+        assert!(at == bytes.len() && at > 0, "{at} of {} bytes from {from}\n{}", bytes.len(), self.sim);
+        assert!(at <= max || next == batches[first].end, "{at} bytes, {max} were asked for\n{}", self.sim);
+        assert!(next <= end);
+        next
     }
 
     pub fn dir(&self, id: TopicPartitionId) -> PathBuf {
