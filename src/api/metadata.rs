@@ -58,9 +58,10 @@ fn wanted(context: &Context, caller: &Caller, request: &MetadataRequest) -> Vec<
     match &request.topics {
         Some(topics) if caller.version > 0 || !topics.is_empty() => topics
             .iter()
+            // A client that names an id may leave the name empty instead of null.
             .map(|topic| match &topic.name {
-                Some(name) => Wanted::Name(name.to_string()),
-                None => Wanted::Id(TopicId(topic.topic_id)),
+                Some(name) if topic.topic_id.is_nil() => Wanted::Name(name.to_string()),
+                _ => Wanted::Id(TopicId(topic.topic_id)),
             })
             .collect(),
         _ => context.shard.image.borrow().topics().map(|topic| Wanted::Name(topic.name.to_string())).collect(),

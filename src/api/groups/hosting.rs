@@ -51,7 +51,7 @@ pub(super) fn start(groups: &Groups, shard: &Rc<Shard>, index: PartitionIndex) -
         let image = shard.image.borrow();
         TopicPartitionId { topic: image.topic_by_name(CONSUMER_OFFSETS)?.id, partition: index }
     };
-    shard.partitions.borrow().get(id)?;
+    let log = shard.partitions.borrow().get(id)?.log.clone();
     let host = Rc::new(Host {
         id,
         coordinator: RefCell::default(),
@@ -60,7 +60,12 @@ pub(super) fn start(groups: &Groups, shard: &Rc<Shard>, index: PartitionIndex) -
         snapshot_at: Cell::new(0),
     });
     groups.hosts.borrow_mut().insert(index, host.clone());
-    shard.reactor.spawn(TaskClass::Serve, load(shard.clone(), host.clone())).detach();
+    if log.log_end() == Offset(0) {
+        // Nobody has to be told to wait for the loading of nothing.
+        finish(groups, shard, &host, Loader::new(config(&Services::of(shard))));
+    } else {
+        shard.reactor.spawn(TaskClass::Serve, load(shard.clone(), host.clone(), log)).detach();
+    }
     Some(host)
 }
 
@@ -78,7 +83,7 @@ fn config(services: &Services) -> Config {
     }
 }
 
-async fn load(shard: Rc<Shard>, host: Rc<Host>) {
+async fn load(shard: Rc<Shard>, host: Rc<Host>, log: Partition<RealDisk>) {
     let services = Services::of(&shard);
     let snapshot = services.groups.snapshots.borrow_mut().remove(&attachment_name(&host));
     let config = config(&services);
@@ -90,16 +95,19 @@ async fn load(shard: Rc<Shard>, host: Rc<Host>) {
         }
         None => Loader::new(config),
     };
-    let log = shard.partitions.borrow().get(host.id).map(|hosted| hosted.log.clone());
-    let Some(log) = log else { return };
     if let Err(error) = replay(&shard, &log, &mut loader).await {
         tracing::error!(partition = %host.id, error, "groups cannot be loaded; their coordinator stays unavailable");
         return;
     }
+    finish(&services.groups, &shard, &host, loader);
+}
+
+/// From here on the coordinator answers.
+fn finish(groups: &Groups, shard: &Shard, host: &Host, loader: Loader) {
     host.snapshot_at.set(loader.next_offset());
     let mut effects = Vec::new();
     *host.coordinator.borrow_mut() = Some(loader.finish(shard.now_ms(), &mut effects));
-    services.groups.carry_out(&host, effects);
+    groups.carry_out(host, effects);
 }
 
 async fn replay(shard: &Shard, log: &Partition<RealDisk>, loader: &mut Loader) -> Result<(), String> {
