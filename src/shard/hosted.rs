@@ -1,9 +1,12 @@
 //! The partitions that this shard owns, and who waits for them.
 
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 use duramen_wire::ids::{Offset, TopicPartitionId};
 use slab::Slab;
+
+use super::notify::Notify;
 
 use crate::log::Partition;
 use crate::log::disk::Disk;
@@ -16,6 +19,8 @@ pub struct Hosted<D: Disk> {
     pub(super) append_waits: VecDeque<AppendWait>,
     /// Parked reads to look at when something new can be read.
     pub(super) read_waits: Vec<usize>,
+    /// Who else is to hear of commits: a coordinator that keeps its state here.
+    pub on_commit: Option<Rc<Notify>>,
 }
 
 /// An item of a parked append.
@@ -41,7 +46,7 @@ impl<D: Disk> Default for Partitions<D> {
 
 impl<D: Disk> Partitions<D> {
     pub fn insert(&mut self, id: TopicPartitionId, log: Partition<D>) {
-        let key = self.hosted.insert(Hosted { id, log, append_waits: VecDeque::new(), read_waits: Vec::new() });
+        let key = self.hosted.insert(Hosted { id, log, append_waits: VecDeque::new(), read_waits: Vec::new(), on_commit: None });
         let before = self.by_id.insert(id, key);
         assert!(before.is_none(), "a partition is hosted once");
     }

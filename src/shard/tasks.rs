@@ -74,12 +74,18 @@ async fn commit_task(shard: Rc<Shard>) {
             let mut partitions = shard.partitions.borrow_mut();
             if let Some(hosted) = partitions.get_mut(id) {
                 shard.appends.borrow_mut().refuse_all(hosted, || AppendRefusal::Poisoned, &mut done);
+                if let Some(notify) = &hosted.on_commit {
+                    notify.raise();
+                }
             }
         }
         for id in committed.drain(..) {
             if let Some(hosted) = shard.partitions.borrow_mut().get_mut(id) {
                 shard.appends.borrow_mut().committed(hosted, &mut done);
                 reads.extend_from_slice(&hosted.read_waits);
+                if let Some(notify) = &hosted.on_commit {
+                    notify.raise();
+                }
             }
             done.drain(..).for_each(|batch| shard.answer_append(batch));
             for key in reads.drain(..) {

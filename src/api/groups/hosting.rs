@@ -51,7 +51,12 @@ pub(super) fn start(groups: &Groups, shard: &Rc<Shard>, index: PartitionIndex) -
         let image = shard.image.borrow();
         TopicPartitionId { topic: image.topic_by_name(CONSUMER_OFFSETS)?.id, partition: index }
     };
-    let log = shard.partitions.borrow().get(id)?.log.clone();
+    let log = {
+        let mut partitions = shard.partitions.borrow_mut();
+        let hosted = partitions.get_mut(id)?;
+        hosted.on_commit = Some(groups.work.clone());
+        hosted.log.clone()
+    };
     let host = Rc::new(Host {
         id,
         coordinator: RefCell::default(),
@@ -287,14 +292,6 @@ fn attachment_name(host: &Host) -> String {
 }
 
 impl Groups {
-    /// The log has committed something in a partition; if it is one of ours, its coordinator is told.
-    pub fn committed(&self, id: TopicPartitionId) {
-        let ours = self.hosts.borrow().get(&id.partition).is_some_and(|host| host.id == id);
-        if ours {
-            self.work.raise();
-        }
-    }
-
     /// Answers and appends under way, for metrics.
     pub fn under_way(&self) -> usize {
         self.waiting.borrow().len()

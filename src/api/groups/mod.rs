@@ -33,7 +33,7 @@ pub struct Groups {
     /// Requests that wait for their answer.
     waiting: RefCell<Slab<Waiting>>,
     /// Something is to be appended, or a clock was set.
-    work: Notify,
+    work: Rc<Notify>,
     /// Snapshots that the last checkpoint held, until their coordinator is loaded.
     pub snapshots: RefCell<BTreeMap<String, Vec<u8>>>,
 }
