@@ -2,21 +2,23 @@
 //!
 //! glommio 0.9.0 can park with runnable tasks, for ever: preempted before it ran anything, it takes itself for idle. A
 //! repeating timer of its own, the heartbeat, bounds such a park. A single timer leaves a hole: if it fires in the very
-//! pass that is preempted, its task has not set it anew and the park has no end. So there is a ladder of them, each ten
-//! times slower, and the next one that was not due ends the park. Preemption itself is rare, since the pump ends slices
+//! pass that is preempted, nobody has set it anew and the park has no end. So there is a ladder of them, each ten times
+//! slower, and the next one that was not due ends the park. They are set by the first poll of the root future; before
+//! that only a long preemption timer helps, which also makes preemption rare. It may be long, since the pump ends slices
 //! by its own clock. Nothing else waits in glommio: its timers, files, sockets and blocking thread stand still while the
 //! pump blocks.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::panic::resume_unwind;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
-use glommio::timer::TimerActionRepeat;
+use glommio::timer::Timer;
 use glommio::{
     Latency, LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement, Shares, TaskQueueHandle, spawn_local_into,
 };
@@ -167,20 +169,40 @@ impl Parts {
             let shared = Rc::new(Shared::new(spec.id, home, spec.pool, queues, ring, buffers));
             let _current = Current::set(&shared);
             ForeignNotices::hear(&shared);
-            let heartbeats = spec.heartbeat.map(|every| HEARTBEATS.map(|slower| heartbeat(every * slower)));
+            let mut heartbeats = Heartbeats::new(spec.heartbeat);
             let (driver, output) = task::prepare(&shared, TaskClass::Serve, main_task(shared.clone(), main));
             let pump = spawn_local_into(Pump::new(shared.clone()), queues.pump).expect("made above").detach();
             spawn_local_into(driver, queues.serve).expect("made above").detach();
-            let output = output.await.expect("nobody has a handle to cancel the main task with");
-            pump.await.expect("nobody cancels the pump");
-            heartbeats.iter().flatten().for_each(TimerActionRepeat::destroy);
-            output
+            let output = heartbeats.beside(output).await;
+            heartbeats.beside(pump).await.expect("nobody cancels the pump");
+            output.expect("nobody has a handle to cancel the main task with")
         })
     }
 }
 
-fn heartbeat(every: Duration) -> TimerActionRepeat {
-    TimerActionRepeat::repeat(move || async move { Some(every) })
+/// The ladder of repeating timers.
+struct Heartbeats(Vec<(Duration, Timer)>);
+
+impl Heartbeats {
+    fn new(every: Option<Duration>) -> Self {
+        let rungs = every.into_iter().flat_map(|every| HEARTBEATS.map(|slower| every * slower));
+        Self(rungs.map(|every| (every, Timer::new(every))).collect())
+    }
+
+    /// Keeps the timers set while `future` is under way.
+    async fn beside<F: Future>(&mut self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            for (every, timer) in &mut self.0 {
+                if Pin::new(&mut *timer).poll(context).is_ready() {
+                    timer.reset(*every);
+                    let _set = Pin::new(timer).poll(context);
+                }
+            }
+            future.as_mut().poll(context)
+        })
+        .await
+    }
 }
 
 fn queue(name: &str, shares: usize) -> TaskQueueHandle {
