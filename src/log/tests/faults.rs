@@ -13,14 +13,6 @@ fn config(durability: Durability) -> PartitionConfig {
     PartitionConfig { durability, segment_bytes: 200_000, ..PartitionConfig::default() }
 }
 
-/// A world with one partition.
-async fn world(seed: u64, durability: Durability) -> World {
-    let mut world = World::new(seed);
-    world.start().await;
-    world.create("events", id(1, 0), config(durability)).await;
-    world
-}
-
 async fn wait_health(world: &World, health: Health) {
     for _ in 0..1_000 {
         if world.partition(id(1, 0)).health() == health {
@@ -84,7 +76,7 @@ fn a_full_disk_refuses_appends_and_goes_on_by_itself_once_there_is_room() {
             world.create("events", id(1, 0), config(durability)).await;
             world.append(id(1, 0), 1_000, false).unwrap();
             world.wait_committed().await;
-            world.disk.inject(Fault::no_space(Kind::Growth, "events-0/"));
+            world.disk.set_capacity(Some(0));
             world.append(id(1, 0), 100_000, false).unwrap();
             for _ in 0..100 {
                 world.sim.sleep(20).await;
@@ -93,8 +85,9 @@ fn a_full_disk_refuses_appends_and_goes_on_by_itself_once_there_is_room() {
             assert!(matches!(world.append(id(1, 0), 10, false), Err(append::Error::DiskFull)));
             world.read(id(1, 0)).await;
             world.pass(2_000).await;
-            assert!(matches!(world.append(id(1, 0), 10, false), Err(append::Error::DiskFull)));
-            world.disk.clear_faults();
+            let refused = world.append(id(1, 0), 10, false);
+            assert!(matches!(refused, Err(append::Error::DiskFull)), "{refused:?}\n{}", world.sim);
+            world.disk.set_capacity(None);
             world.pass(2_000).await;
             wait_health(&world, Health::Good).await;
             world.wait_committed().await;
@@ -112,7 +105,7 @@ fn a_full_disk_does_not_stand_in_the_way_of_deletion() {
     world.sim.clone().block_on(async {
         world.start().await;
         world.create("events", id(1, 0), config(Durability::Replicated)).await;
-        world.disk.inject(Fault::no_space(Kind::Growth, "events-0/"));
+        world.disk.set_capacity(Some(0));
         world.append(id(1, 0), 100_000, false).unwrap();
         world.sim.sleep(2_000).await;
         world.log().delete(id(1, 0)).await.unwrap();
@@ -126,14 +119,10 @@ fn damage_below_the_synced_end_is_corruption_and_stays() {
     let mut world = World::new(5);
     world.sim.clone().block_on(async {
         world.start().await;
-        world.create("events", id(1, 0), config(Durability::Fsync)).await;
+        world.create("events", id(1, 0), config(Durability::Replicated)).await;
         (0..4).for_each(|_| drop(world.append(id(1, 0), 1_000, false)));
         world.wait_committed().await;
-        world.log().checkpoint().await.unwrap();
-        (0..4).for_each(|_| drop(world.append(id(1, 0), 1_000, false)));
-        world.wait_committed().await;
-        world.end(End::PowerLoss).await;
-        // The journal has them, but what they follow is cut off.
+        world.end(End::Shutdown).await;
         let path = paths::segment(&world.dir(id(1, 0)), Offset(0), "log");
         let len = world.disk.peek(&path).unwrap().len();
         let damaged = world.disk.clone();
@@ -152,9 +141,9 @@ fn a_torn_tail_is_cut_and_kept() {
     world.sim.clone().block_on(async {
         world.start().await;
         world.create("events", id(1, 0), config(Durability::Replicated)).await;
-        world.append(id(1, 0), 1_000, false).unwrap();
+        world.append(id(1, 0), 500, false).unwrap();
         world.log().checkpoint().await.unwrap();
-        let sizes = [70_000; 3].map(|len| world.append(id(1, 0), len, false).unwrap().end);
+        let sizes = [66_000; 3].map(|len| world.append(id(1, 0), len, false).unwrap().end);
         world.wait_committed().await;
         world.end(End::Kill).await;
         let path = paths::segment(&world.dir(id(1, 0)), Offset(0), "log");
@@ -165,18 +154,18 @@ fn a_torn_tail_is_cut_and_kept() {
         let Some(Note::Cut { position, batches_beyond, kept, .. }) = world.notes.first().cloned() else {
             panic!("{:?}", world.notes)
         };
-        assert_eq!((position, batches_beyond), (second as u64, 1));
+        assert_eq!((position, batches_beyond), (second as u64, 1), "{:?}\n{}", world.notes, world.sim);
         let kept = world.disk.peek(&world.dir(id(1, 0)).join(kept)).unwrap();
-        assert!(kept.len() > 140_000);
+        assert!(kept.len() > 100_000);
         assert_eq!(world.partition(id(1, 0)).log_end(), sizes[0]);
     });
 }
 
 #[test]
-fn an_unfinished_deletion_is_finished_and_a_foreign_directory_set_aside() {
+fn a_directory_that_does_not_name_its_topic_is_set_aside() {
     let mut world = World::new(7);
     world.sim.clone().block_on(async {
-        let _ = world.start().await;
+        world.start().await;
         world.create("events", id(1, 0), config(Durability::Fsync)).await;
         world.append(id(1, 0), 1_000, false).unwrap();
         world.wait_committed().await;
@@ -191,36 +180,29 @@ fn an_unfinished_deletion_is_finished_and_a_foreign_directory_set_aside() {
         assert!(recovered.report.iter().any(aside), "{:?}", recovered.report);
         assert!(world.disk.files().iter().any(|file| file.starts_with("/data/events-0.0.set-aside/")));
     });
-    let _ = world_for_deletion();
 }
 
-/// Kills in the middle of a deletion, at every step: the partition is there whole, or not at all.
-fn world_for_deletion() -> usize {
+#[test]
+fn a_kill_in_the_middle_of_a_deletion_leaves_all_or_nothing() {
     let mut gone = 0;
     for steps in 0..40 {
-        let sim = super::world::World::new(steps);
-        let mut world = sim;
+        let mut world = World::new(steps);
         world.sim.clone().block_on(async {
-            let mut inner = self::world(steps, Durability::Fsync).await;
-            std::mem::swap(&mut world, &mut inner);
-        });
-        let sim = world.sim.clone();
-        sim.block_on(async {
+            world.start().await;
+            world.create("events", id(1, 0), config(Durability::Fsync)).await;
             world.append(id(1, 0), 1_000, false).unwrap();
             world.wait_committed().await;
-            let log = world.log();
+            let (log, committed) = (world.log(), world.partition(id(1, 0)).committed());
             world.sim.spawn(async move { drop(log.delete(id(1, 0)).await) });
             world.sim.sleep(steps * 10).await;
-            let committed = world.log().partition(id(1, 0)).map(|partition| partition.committed());
             world.end(End::PowerLoss).await;
             world.models.get_mut(&id(1, 0)).unwrap().promised = Offset(0);
             world.start().await;
             match world.log().partition(id(1, 0)) {
-                Some(partition) => assert_eq!(Some(partition.committed()), committed),
+                Some(partition) => assert_eq!(partition.committed(), committed),
                 None => gone += 1,
             }
         });
     }
     assert!(gone > 0 && gone < 40, "{gone}");
-    gone
 }
