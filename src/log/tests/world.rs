@@ -113,8 +113,8 @@ impl World {
         let sim = Sim::new(seed);
         let mut random = Random::new(seed ^ 0x9e37_79b9);
         let options = Options {
-            journal_len: [128 << 10, 1 << 20][random.index(2)],
-            ring_len: [64 << 10, 256 << 10][random.index(2)],
+            journal_len: [32 << 10, 128 << 10, 1 << 20][random.index(3)],
+            ring_len: [16 << 10, 64 << 10, 256 << 10][random.index(3)],
             flush_bytes: [32 << 10, 1 << 20][random.index(2)],
             idle_ms: [20, 1_000][random.index(2)],
             ..small_options()
@@ -237,6 +237,15 @@ impl World {
         model.next_sequence += if idempotent { records } else { 0 };
         model.batches.push(Sent { base: appended.base_offset, end: appended.end, bytes: placed, sequence });
         Ok(appended)
+    }
+
+    /// Takes over where the logs start now: retention is the log's own affair, but it does not go back.
+    pub fn note_log_starts(&mut self) {
+        for (id, model) in &mut self.models {
+            let log_start = self.log.as_ref().and_then(|log| log.partition(*id)).map(|partition| partition.log_start());
+            assert!(log_start.is_none_or(|start| start >= model.log_start));
+            model.log_start = log_start.unwrap_or(model.log_start);
+        }
     }
 
     /// Lets `ms` pass, ticking when the log asks for it, and some steps with them.
