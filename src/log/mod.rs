@@ -35,6 +35,7 @@ mod paths;
 pub mod producers;
 pub mod read;
 pub mod recovery;
+pub mod repair;
 mod retention;
 mod ring;
 mod segment;

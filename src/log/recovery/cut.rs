@@ -31,7 +31,7 @@ pub(super) fn name(segment: &Path, number: usize) -> PathBuf {
     segment.with_extension(format!("cut-{number}"))
 }
 
-/// Copies the bytes of a segment from `position` to the last that is not zero into a file of their own, and syncs it. A
+/// Copies the bytes of a segment from `position` to the last block that is not all zeros into a file of their own, and syncs it. A
 /// copy that a crash has left half done is written again.
 pub(super) async fn keep<D: Disk>(
     reader: &mut Reader<D>,
@@ -50,7 +50,9 @@ pub(super) async fn keep<D: Disk>(
         }
     }
     let from = ((position % BLOCK) as usize).min(bytes.len());
-    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(from, |last| (last + 1).max(from));
+    // A batch may end with zeros, so what is kept goes on to the end of the block.
+    let last = bytes.iter().rposition(|byte| *byte != 0).filter(|last| *last >= from);
+    let end = last.map_or(from, |last| (last + 1).next_multiple_of(BLOCK_LEN).min(bytes.len()));
     let cut = &bytes[from..end];
     if cut.is_empty() {
         return Ok(None);

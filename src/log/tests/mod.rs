@@ -1,4 +1,5 @@
 //! The log as a whole, on the simulated disk: against a model, under faults, from seeds.
 
+mod faults;
 mod model;
 mod world;

@@ -22,7 +22,8 @@ fn run(seed: u64) -> u64 {
             [Durability::Fsync, Durability::Replicated, Durability::Fsync].into_iter().enumerate()
         {
             let segment_bytes = [100_000, 1 << 20, 40_000][world.random.index(3)];
-            let config = PartitionConfig { durability, segment_bytes, ..PartitionConfig::default() };
+            let retention_bytes = [-1, 150_000][world.random.index(2)];
+            let config = PartitionConfig { durability, segment_bytes, retention_bytes, ..PartitionConfig::default() };
             world.create("events", id(number as u128 + 1, number as i32), config).await;
         }
         for _ in 0..4 {
@@ -47,7 +48,7 @@ async fn live(world: &mut World) {
         if !world.models.contains_key(&id) {
             continue;
         }
-        match world.random.below(26) {
+        match world.random.below(28) {
             0..10 => append(world, id, 300),
             10..12 => append(world, id, 20_000),
             12 => append(world, id, 36_000),
@@ -78,13 +79,27 @@ async fn live(world: &mut World) {
             }
             24 => {
                 let state = world.log().release(id).await.expect("no fault");
-                let (log, model) = (world.log(), &world.models[&id]);
-                assert_eq!((state.log_end, state.log_start), (model.end().max(model.log_start), model.log_start));
+                let log = world.log();
+                let model = world.models.get_mut(&id).expect("it is here");
+                assert!(state.log_start >= model.log_start, "retention does not go back");
+                model.log_start = state.log_start;
+                assert_eq!(state.log_end, model.end().max(model.log_start));
                 let partition =
                     log.adopt(state, model.config.clone(), model.epoch, world.now_ms).await.expect("no fault");
                 assert_eq!(partition.committed(), partition.log_end());
             }
-            _ => (0..4).for_each(|_| append(world, id, 30_000)),
+            25 => (0..4).for_each(|_| append(world, id, 30_000)),
+            26 => {
+                world.log().retain(world.now_ms).await.expect("no fault");
+                world.note_log_starts();
+            }
+            _ => {
+                for _ in 0..40 {
+                    append(world, id, 500);
+                    let steps = world.random.below(60);
+                    world.sim.sleep(steps).await;
+                }
+            }
         }
     }
 }

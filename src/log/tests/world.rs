@@ -111,12 +111,20 @@ pub fn id(topic: u128, partition: i32) -> TopicPartitionId {
 impl World {
     pub fn new(seed: u64) -> Self {
         let sim = Sim::new(seed);
+        let mut random = Random::new(seed ^ 0x9e37_79b9);
+        let options = Options {
+            journal_len: [32 << 10, 128 << 10, 1 << 20][random.index(3)],
+            ring_len: [16 << 10, 64 << 10, 256 << 10][random.index(3)],
+            flush_bytes: [32 << 10, 1 << 20][random.index(2)],
+            idle_ms: [20, 1_000][random.index(2)],
+            ..small_options()
+        };
         Self {
             disk: SimDisk::new(&sim),
-            random: Random::new(seed ^ 0x9e37_79b9),
+            random,
             sim,
             now_ms: 1_700_000_000_000,
-            options: small_options(),
+            options,
             shard: ShardId(0),
             log: None,
             told: Rc::default(),
@@ -150,6 +158,8 @@ impl World {
         let found: Vec<_> = states.iter().map(|(state, ..)| state.id).collect();
         self.models.retain(|id, _| found.contains(id));
         self.told = Rc::default();
+        // As if the host had other cores now: another shard takes over everything.
+        self.shard = ShardId(self.random.below(2) as u16);
         let options = self.options.clone();
         let log =
             Log::open(self.disk.clone(), Path::new(DATA), self.shard, options, self.told.clone()).await.expect("opens");
@@ -181,21 +191,6 @@ impl World {
             assert!(expected.by_ref().take(file.len()).eq(&file), "segment {} of {}\n{sim}", segment.base, state.id);
         }
         assert!(expected.next().is_none(), "bytes are missing at the end\n{sim}");
-        if std::env::var("DEBUG").is_ok() {
-            eprintln!(
-                "{:?} end {} start {} producers {:?}",
-                state.id,
-                state.log_end,
-                state.log_start,
-                state.producers.snapshot()
-            );
-            for s in &state.segments {
-                eprintln!("   seg {} len {}", s.base, s.len);
-            }
-            for b in &model.batches {
-                eprintln!("   {}..{} {:?}", b.base, b.end, b.sequence.as_ref().map(|s| s.0));
-            }
-        }
         model.next_sequence =
             model.batches.iter().filter_map(|sent| sent.sequence.as_ref()).map(|(next, _)| *next).last().unwrap_or(0);
         model.epoch = LeaderEpoch(model.epoch.0 + 1);
@@ -242,6 +237,15 @@ impl World {
         model.next_sequence += if idempotent { records } else { 0 };
         model.batches.push(Sent { base: appended.base_offset, end: appended.end, bytes: placed, sequence });
         Ok(appended)
+    }
+
+    /// Takes over where the logs start now: retention is the log's own affair, but it does not go back.
+    pub fn note_log_starts(&mut self) {
+        for (id, model) in &mut self.models {
+            let log_start = self.log.as_ref().and_then(|log| log.partition(*id)).map(|partition| partition.log_start());
+            assert!(log_start.is_none_or(|start| start >= model.log_start));
+            model.log_start = log_start.unwrap_or(model.log_start);
+        }
     }
 
     /// Lets `ms` pass, ticking when the log asks for it, and some steps with them.
