@@ -92,7 +92,7 @@ async fn answer(context: &Context, caller: &Caller, request: Request) -> Respons
         Request::OffsetFetch(request) => groups::fetch_offsets(context, caller, request).await.into(),
         Request::OffsetDelete(request) => groups::delete_offsets(context, request).await.into(),
         Request::DescribeGroups(request) => groups::describe(context, caller, request).await.into(),
-        Request::ListGroups(request) => groups::list(context, request).await.into(),
+        Request::ListGroups(request) => groups::list(context, caller, request).await.into(),
         Request::DeleteGroups(request) => groups::delete(context, request).await.into(),
         Request::CreateTopics(request) => create_topics::answer(context, caller, request).await.into(),
         Request::DeleteTopics(request) => delete_topics::answer(context, caller, request).await.into(),

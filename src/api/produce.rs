@@ -1,6 +1,7 @@
 //! Produce (key 0): sorts the batches of a request by the shards that own their partitions, and gathers the answers.
 //! The records are not looked at here, and stay where they were received.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use duramen_wire::ids::{ShardId, TopicPartitionId};
@@ -46,7 +47,7 @@ impl ProduceState {
 pub type Unreadable = produce::Error;
 
 /// Reads the request and fills a box in `exchange.appends` for each shard that has a part in it; the caller sends them.
-pub fn begin(context: &Context, exchange: &mut Exchange, reply_to: ReplyTo, client_id: &[u8]) -> Result<(), Unreadable> {
+pub fn begin(context: &Context, exchange: &mut Exchange, reply_to: ReplyTo, client_id: Option<&Range<usize>>) -> Result<(), Unreadable> {
     let request = exchange.request.clone();
     request.with(|bytes| {
         exchange.produce.request.parse(bytes, exchange.body, exchange.version)?;
@@ -59,10 +60,11 @@ pub fn begin(context: &Context, exchange: &mut Exchange, reply_to: ReplyTo, clie
             return Ok(());
         }
         let image = context.shard.image.borrow();
+        let is_admin = client_id.is_some_and(|range| bytes.sub(range.clone()).equals(ADMIN_CLIENT_ID));
         for topic in &parsed.topics {
             let found = find_topic(&image, bytes, &topic.topic, name_scratch);
             for entry in topic.partitions.clone() {
-                let placed = found.and_then(|found| place(found, parsed, entry, client_id));
+                let placed = found.and_then(|found| place(found, parsed, entry, is_admin));
                 match placed {
                     Err(error) => answers[entry].error = error.code(),
                     Ok((shard, item)) => box_for(shard, appends, spare_appends, reply_to).items.push(item),
@@ -97,10 +99,10 @@ fn place(
     topic: &Topic,
     request: &produce::Request,
     entry: usize,
-    client_id: &[u8],
+    is_admin: bool,
 ) -> Result<(ShardId, AppendItem), ResponseError> {
     let partition = &request.partitions[entry];
-    if topic.internal && client_id != ADMIN_CLIENT_ID {
+    if topic.internal && !is_admin {
         return Err(ResponseError::InvalidTopicException);
     }
     let placement = usize::try_from(partition.index.0)
@@ -131,16 +133,14 @@ fn box_for<'a>(
 
 /// Writes the answer, once all boxes are back.
 pub fn finish(context: &Context, exchange: &mut Exchange) {
-    collect(exchange);
+    collect(context, exchange);
     if exchange.produce.request.acks == 0 {
         exchange.response.fate = silent_fate(&exchange.produce);
         exchange.answered = true;
         return;
     }
-    // The leader hints want an endpoint of this listener; there is one node, so it is always the same.
-    let endpoint = context.endpoint();
-    let leader_moved = exchange.produce.answers.iter().any(|answer| answer.leader.is_some());
-    let endpoints = if leader_moved { std::slice::from_ref(&endpoint) } else { &[] as &[NodeEndpoint] };
+    let moved = exchange.produce.answers.iter().any(|answer| answer.leader.is_some());
+    let endpoints = if moved { endpoints(context) } else { Vec::new() };
     let request = exchange.request.clone();
     let Exchange { produce: state, appends, response, version, correlation_id, .. } = exchange;
     request.with(|bytes| {
@@ -169,13 +169,13 @@ pub fn finish(context: &Context, exchange: &mut Exchange) {
                 });
             }
         }
-        encoder.finish(0, endpoints);
+        encoder.finish(0, &endpoints);
     });
     exchange.answered = true;
 }
 
 /// Copies the results of all boxes to the partition entries that they answer.
-fn collect(exchange: &mut Exchange) {
+fn collect(context: &Context, exchange: &mut Exchange) {
     let Exchange { produce: state, appends, .. } = exchange;
     for (at, batch) in appends.iter().enumerate() {
         for (index, item) in batch.items.iter().enumerate() {
@@ -187,11 +187,29 @@ fn collect(exchange: &mut Exchange) {
                 }
                 Err(refusal) => {
                     answer.error = errors::append(refusal).code();
+                    if matches!(refusal, AppendRefusal::NotHere) {
+                        answer.leader = leader(context, item.partition);
+                    }
                     answer.detail = Some((at, index));
                 }
             }
         }
     }
+}
+
+/// Who leads a partition by now, for a client that asked the shard which held it before.
+fn leader(context: &Context, id: TopicPartitionId) -> Option<CurrentLeader> {
+    let image = context.shard.image.borrow();
+    let partition = image.partition(id.topic, id.partition)?;
+    Some(CurrentLeader { leader_id: context.node_of(partition.shard).id, leader_epoch: partition.leader_epoch })
+}
+
+fn endpoints(context: &Context) -> Vec<NodeEndpoint<'_>> {
+    let endpoint = |node| {
+        let crate::net::endpoints::Endpoint { id, host, port } = node;
+        NodeEndpoint { node_id: *id, host, port: *port, rack: None }
+    };
+    context.nodes().iter().map(endpoint).collect()
 }
 
 /// acks=0: nobody reads an answer, so an error closes the connection, as in Kafka.

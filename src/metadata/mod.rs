@@ -110,7 +110,7 @@ impl Keeper {
                 outcome = Err(Error::Shard { shard, reason });
             }
         }
-        Ok(outcome?)
+        outcome
     }
 
     /// Makes changes durable, and shortens the store when it has grown.
@@ -118,13 +118,13 @@ impl Keeper {
         let mut store = self.store.borrow_mut().take().expect("one change at a time uses the store");
         let written = write(&mut store, changes, &self.shard.image).await;
         *self.store.borrow_mut() = Some(store);
-        Ok(written?)
+        written
     }
 }
 
-async fn write(store: &mut Store<RealDisk>, changes: &[Change], image: &RefCell<Image>) -> Result<(), StoreError> {
+async fn write(store: &mut Store<RealDisk>, changes: &[Change], image: &RefCell<Image>) -> Result<(), Error> {
     if store.is_long() {
-        let snapshot = controller::encode_snapshot(&image.borrow());
+        let snapshot = controller::encode_snapshot(&image.borrow())?;
         store.snapshot(snapshot).await?;
     }
     for change in changes {

@@ -174,7 +174,7 @@ impl Connection {
         let reply_to = ReplyTo { shard: self.context.shard.id, connection: self.key.get(), exchange: exchange.id };
         match header.api {
             ApiKey::Produce => {
-                api::produce::begin(&self.context, &mut exchange, reply_to, header.client_id)
+                api::produce::begin(&self.context, &mut exchange, reply_to, header.client_id.as_ref())
                     .map_err(|error| unreadable(&exchange, error))?;
                 self.send_appends(exchange).await;
             }

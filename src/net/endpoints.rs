@@ -130,7 +130,7 @@ fn own_name(listener: &Listener) -> Result<String, Error> {
     if !is_wildcard(&listener.host) {
         return Ok(listener.host.clone());
     }
-    let host = crate::runtime::host::name();
+    let host = host_name();
     let addresses = (host.as_str(), listener.port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
     // An address can be bound only if it is one of this host.
     let ours = |address: &SocketAddr| std::net::TcpListener::bind((address.ip(), 0)).is_ok();
@@ -138,4 +138,10 @@ fn own_name(listener: &Listener) -> Result<String, Error> {
         Ok(addresses) if addresses.iter().any(ours) => Ok(host),
         _ => Err(Error::Advertise { name: listener.name.clone(), host, port: listener.port }),
     }
+}
+
+/// The name of this host, as the kernel has it.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_string()
 }

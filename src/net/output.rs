@@ -31,7 +31,7 @@ pub async fn send(context: &Context, socket: &Socket, exchange: &Exchange) -> io
 }
 
 async fn send_data<'a>(gather: &mut Gather<'a>, data: &'a Data) -> io::Result<()> {
-    for slice in &data.slices {
+    for slice in &data.out.slices {
         gather.push(slice.as_slice()).await?;
     }
     if let Some((file, range)) = &data.file {

@@ -30,16 +30,14 @@ mod sys;
 mod task;
 mod timer;
 
+pub use duramen_wire::ids::ShardId;
+
 pub use buffers::{RECEIVE_BUFFER_LEN, Received};
 pub use executor::{JoinHandle, Spec, spawn_shard};
 pub use pool::Pool;
 pub use reactor::{Reactor, Sleep, TASK_RUN_MAX};
 pub use stats::Stats;
 pub use task::{Cancelled, Task, TaskClass};
-
-/// A shard of this process, counted from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ShardId(pub u16);
 
 #[cfg(test)]
 mod tests;

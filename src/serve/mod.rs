@@ -14,6 +14,7 @@ mod stop;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 
@@ -23,7 +24,7 @@ pub use options::{LogFormat, Options};
 pub use plan::Plan;
 
 use self::data_dir::DataDir;
-use crate::config::Settings;
+use crate::config::{self, Configs};
 use crate::net::endpoints::{self, Endpoints};
 use crate::runtime::mesh::Mesh;
 use crate::runtime::net::{Bound, bind};
@@ -45,6 +46,8 @@ pub enum Error {
     Config(#[from] crate::config::Error),
     #[error(transparent)]
     Host(#[from] host::Error),
+    #[error(transparent)]
+    Cores(#[from] host::CoreListError),
     #[error(transparent)]
     DataDir(#[from] data_dir::Error),
     #[error(transparent)]
@@ -71,20 +74,28 @@ pub(crate) enum News {
 pub fn run(options: &Options) -> Result<(), Error> {
     let began = std::time::Instant::now();
     let mut settings = options.settings()?;
-    let plan = Plan::new(&settings)?;
+    let none = Configs::new();
+    let config = config::Broker::new(&settings, &none, &none);
+    let host = host::probe(Path::new(&config.data_dir))?;
+    let plan = Plan::new(config, &host.facts)?;
     let mut endpoints = Endpoints::new(&plan.config, plan.shards)?;
     let listeners = bind_all(&mut endpoints, plan.shards)?;
     let data_dir = DataDir::take(&plan.data_dir)?;
-    let facts = host::check_directory(&data_dir.path)?;
     start::advertise(&mut settings, &endpoints);
     let settings = Arc::new(settings);
     let (signals, stop_requests) = signals::watch().map_err(Error::Signals)?;
     let (news, heard) = mpsc::channel();
-    let started =
-        start_shards(&plan, &settings, &Arc::new(endpoints), listeners, &data_dir, facts.clone(), stop_requests, news);
-    let shards = started?;
+    let ground = start::Ground {
+        census: accept::Census::new(plan.shards, endpoints.listeners.len()),
+        plan: plan.clone(),
+        settings: settings.clone(),
+        endpoints: Arc::new(endpoints),
+        data_dir: data_dir.path.clone(),
+    };
+    let shards = start_shards(&ground, listeners, stop_requests, &news)?;
+    drop(news);
     match heard.recv() {
-        Ok(News::Started(report)) => report.print(&plan, &facts, began.elapsed()),
+        Ok(News::Started(report)) => report.print(&plan, &host, began.elapsed()),
         Ok(News::Failed(reason)) => return Err(Error::Start(reason)),
         Err(_) => return Err(Error::Start("a shard ended while the broker was starting".into())),
     }
@@ -142,35 +153,22 @@ fn bind_error(listener: &str, address: SocketAddr, error: &io::Error) -> Error {
 
 type Shards = Vec<runtime::JoinHandle<Result<(), String>>>;
 
-#[expect(clippy::too_many_arguments, reason = "this is where everything that was prepared goes to the shards")]
 fn start_shards(
-    plan: &Plan,
-    settings: &Arc<Settings>,
-    endpoints: &Arc<Endpoints>,
+    ground: &start::Ground,
     listeners: Vec<Vec<BoundListener>>,
-    data_dir: &DataDir,
-    facts: host::Report,
     stop_requests: UnixStream,
-    news: mpsc::Sender<News>,
+    news: &mpsc::Sender<News>,
 ) -> Result<Shards, Error> {
     let pool = Pool::new(POOL_THREADS);
-    let census = accept::Census::new(plan.shards, endpoints.listeners.len());
     let mut stop_requests = Some(stop_requests);
     let mut shards = Vec::new();
-    let ends = Mesh::new::<Request, Reply>(usize::from(plan.shards), LANE_LEN);
+    let ends = Mesh::new::<Request, Reply>(usize::from(ground.plan.shards), LANE_LEN);
     for (index, (end, bound)) in ends.into_iter().zip(listeners).enumerate() {
         let id = ShardId(u16::try_from(index).expect("the plan counts shards in 16 bits"));
         let mut spec = Spec::new(id, pool.clone());
-        spec.cpu = plan.cpu_of(id);
-        spec.receive_buffers_max = plan.receive_buffers_max;
-        let ground = start::Ground {
-            plan: plan.clone(),
-            settings: settings.clone(),
-            endpoints: endpoints.clone(),
-            data_dir: data_dir.path.clone(),
-            facts: facts.clone(),
-            census: census.clone(),
-        };
+        spec.cpu = ground.plan.cpu_of(id);
+        spec.receive_buffers_max = ground.plan.receive_buffers_max;
+        let ground = ground.clone();
         let leader = stop_requests.take().map(|requests| (requests, news.clone()));
         let shard = spawn_shard(spec, move |reactor| async move {
             let shard = Shard::new(id, reactor, end);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use duramen_wire::ids::ShardId;
 
-use crate::config::{self, Configs, Settings};
+use crate::config;
 use crate::log::Options as LogOptions;
 use crate::runtime::{RECEIVE_BUFFER_LEN, host};
 
@@ -27,26 +27,23 @@ pub struct Plan {
     pub config: config::Broker,
     pub data_dir: PathBuf,
     pub shards: u16,
-    /// The cores in the order in which shards are put on them.
+    /// The core of each shard; more shards than cores share them.
     pub cores: Vec<usize>,
     /// Bytes for all shards.
     pub memory: u64,
     pub receive_buffers_max: usize,
     pub gather_bytes_max: usize,
     pub log: LogOptions,
-    pub host: host::Report,
 }
 
 impl Plan {
     /// # Errors
     /// The host cannot run the broker, or the settings ask for what it does not have.
-    pub fn new(settings: &Settings) -> Result<Self, super::Error> {
-        let none = Configs::new();
-        let config = config::Broker::new(settings, &none, &none);
-        let host = host::probe(config.cores.as_deref())?;
-        let cores = host.cpus.clone();
-        let shards = config.shards.unwrap_or_else(|| u16::try_from(cores.len()).unwrap_or(u16::MAX)).max(1);
-        let memory = config.memory_bytes.unwrap_or(host.memory_bytes / MEMORY_SHARE);
+    pub fn new(config: config::Broker, facts: &host::Facts) -> Result<Self, super::Error> {
+        let wanted = config.cores.as_deref().map(host::parse_core_list).transpose()?;
+        let cores = host::choose_cpus(&facts.cpus, wanted.as_deref(), config.shards.map(usize::from))?;
+        let shards = u16::try_from(cores.len()).unwrap_or(u16::MAX);
+        let memory = config.memory_bytes.unwrap_or(facts.memory / MEMORY_SHARE);
         let per_shard = memory / u64::from(shards);
         if per_shard < SHARD_MEMORY_MIN {
             return Err(super::Error::Start(format!(
@@ -55,7 +52,7 @@ impl Plan {
             )));
         }
         let bytes = |share: u64| usize::try_from(per_shard / share).unwrap_or(usize::MAX);
-        let files = usize::try_from(host.open_files_max / DESCRIPTORS_FOR_FILES / u64::from(shards)).unwrap_or(64).max(16);
+        let files = usize::try_from(facts.open_files / DESCRIPTORS_FOR_FILES / u64::from(shards)).unwrap_or(64).max(16);
         Ok(Self {
             data_dir: PathBuf::from(&config.data_dir),
             shards,
@@ -74,12 +71,11 @@ impl Plan {
                 ..LogOptions::default()
             },
             config,
-            host,
         })
     }
 
-    /// The core that a shard is pinned to. Where there are more shards than cores none is: the scheduler does better.
+    /// The core that a shard is pinned to.
     pub fn cpu_of(&self, shard: ShardId) -> Option<usize> {
-        (usize::from(self.shards) <= self.cores.len()).then(|| self.cores[usize::from(shard.0)])
+        self.cores.get(usize::from(shard.0)).copied()
     }
 }

@@ -7,15 +7,16 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use duramen_wire::ids::{ShardId, TopicPartitionId};
+use base64::Engine;
+use duramen_wire::ids::ShardId;
 
 use super::Plan;
 use super::accept::{self, Census};
 use crate::api::Services;
-use crate::api::groups::Groups;
+use crate::api::groups::{Groups, hosting};
 use crate::api::sessions::Sessions;
 use crate::config::{Advertised, Settings};
 use crate::controller::{self, Change, Image};
@@ -45,7 +46,6 @@ pub struct Ground {
     pub settings: Arc<Settings>,
     pub endpoints: Arc<Endpoints>,
     pub data_dir: PathBuf,
-    pub facts: host::Report,
     pub census: Arc<Census>,
 }
 
@@ -101,31 +101,29 @@ pub async fn all(shard: &Rc<Shard>) -> Result<Report, String> {
     let state = State::of(shard);
     let ground = &state.ground;
     let disk = RealDisk::new(&shard.reactor);
-    let (store, found) =
+    let (mut store, found) =
         Store::open(disk, &ground.data_dir.join(METADATA_DIR)).await.map_err(|error| chain(&error))?;
     let mut image = metadata::read(&found).map_err(|error| chain(&error))?;
-    let recovered = recover_all(shard).await?;
-    let clean = recovered.iter().all(|one| one.clean);
-    let mut recovery: Vec<String> = recovered.iter().flat_map(|one| one.report.iter().cloned()).collect();
+    let disk = RealDisk::new(&shard.reactor);
+    let recovered = recovery::recover(&disk, &ground.data_dir, shard.now_ms()).await.map_err(|error| chain(&error))?;
+    let Recovered { partitions, report, attachments, clean, bytes_read, .. } = recovered;
+    let mut recovery: Vec<String> = report.iter().map(ToString::to_string).collect();
     if found.torn > 0 {
         recovery.push(format!("a change of the metadata was being written; its {} bytes were cut", found.torn));
     }
-    let bytes_read = recovered.iter().map(|one| one.bytes_read).sum();
-    let (store, changes) = first_changes(store, &mut image, ground.plan.shards, clean).await?;
-    let mut by_shard = deal(&image, recovered, ground.plan.shards, &mut recovery);
-    let _ = changes;
-    let image_bytes: Arc<[u8]> = controller::encode_snapshot(&image).into();
-    let store = Rc::new(RefCell::new(Some(store)));
-    let started = (0..shard.shards()).map(ShardId).map(|id| {
+    first_changes(&mut store, &mut image, ground.plan.shards, clean).await?;
+    let mut by_shard = deal(shard, &image, partitions, &mut recovery).await?;
+    let snapshots: Arc<Vec<(String, Vec<u8>)>> =
+        Arc::new(attachments.into_iter().map(|(_, name, bytes)| (name, bytes)).collect());
+    let image_bytes: Arc<[u8]> = controller::encode_snapshot(&image).map_err(|error| chain(&error))?.into();
+    let mut store = Some(store);
+    for id in (0..shard.shards()).map(ShardId) {
         let states = by_shard.remove(&id).unwrap_or_default();
-        let image = image_bytes.clone();
-        (id, states, image)
-    });
-    for (id, states, image) in started.collect::<Vec<_>>() {
+        let (image, snapshots) = (image_bytes.clone(), snapshots.clone());
         if id == shard.id {
-            take_up(shard.clone(), image, states, store.borrow_mut().take()).await?;
+            take_up(shard.clone(), image, states, snapshots, store.take()).await?;
         } else {
-            shard.call(id, move |shard| take_up(shard, image, states, None)).await?;
+            shard.call(id, move |shard| take_up(shard, image, states, snapshots, None)).await?;
         }
     }
     for id in (0..shard.shards()).map(ShardId) {
@@ -137,82 +135,49 @@ pub async fn all(shard: &Rc<Shard>) -> Result<Report, String> {
     Ok(Report { cluster_id, partitions, topics, clean, recovery, bytes_read, endpoints })
 }
 
-/// What one directory of an earlier shard came to.
-struct Found {
-    partitions: Vec<PartitionState>,
-    report: Vec<String>,
-    attachments: Vec<(String, Vec<u8>)>,
-    clean: bool,
-    bytes_read: u64,
-}
-
-/// Recovers the directories of all earlier shards, spread over the shards of now.
-async fn recover_all(shard: &Rc<Shard>) -> Result<Vec<Found>, String> {
-    let data_dir = State::of(shard).ground.data_dir.clone();
-    let earlier = recovery::shard_dirs(&RealDisk::new(&shard.reactor), &data_dir).await.map_err(|error| chain(&error))?;
-    let mut tasks = Vec::new();
-    for id in (0..shard.shards()).map(ShardId) {
-        let share: Vec<ShardId> = earlier.iter().copied().filter(|dir| dir.0 % shard.shards() == id.0).collect();
-        let (data_dir, caller) = (data_dir.clone(), shard.clone());
-        let work = async move { caller.call(id, move |shard| recover_some(shard, data_dir, share)).await };
-        tasks.push(shard.reactor.spawn(TaskClass::Serve, work));
-    }
-    let mut found = Vec::new();
-    for task in tasks {
-        found.extend(task.await.map_err(|_| "recovery was cancelled".to_string())??);
-    }
-    Ok(found)
-}
-
-async fn recover_some(shard: Rc<Shard>, data_dir: PathBuf, dirs: Vec<ShardId>) -> Result<Vec<Found>, String> {
-    let mut found = Vec::new();
-    for dir in dirs {
-        let disk = RealDisk::new(&shard.reactor);
-        let one = recovery::recover(&disk, &data_dir, dir, shard.now_ms()).await.map_err(|error| chain(&error))?;
-        let Recovered { partitions, report, attachments, clean, bytes_read, .. } = one;
-        let report = report.iter().map(ToString::to_string).collect();
-        found.push(Found { partitions, report, attachments, clean, bytes_read });
-    }
-    Ok(found)
-}
-
 /// What the start itself changes: a new cluster, another number of shards, higher epochs after an unclean end.
 async fn first_changes(
-    mut store: Store<RealDisk>,
+    store: &mut Store<RealDisk>,
     image: &mut Image,
     shards: u16,
     clean: bool,
-) -> Result<(Store<RealDisk>, usize), String> {
-    let changes: Vec<Change> = controller::start(image, shards, clean, rand::random());
+) -> Result<(), String> {
+    let changes: Vec<Change> = match image.cluster_id() {
+        None => vec![controller::create_cluster(new_cluster_id(), shards)],
+        Some(_) => controller::start(image, shards, !clean),
+    };
     for change in &changes {
         image.apply(change).map_err(|error| chain(&error))?;
         store.append(&controller::encode(change)).await.map_err(|error| chain(&error))?;
     }
-    Ok((store, changes.len()))
+    Ok(())
 }
 
-/// Sorts recovered partitions by the shard that owns them now.
-fn deal(
+/// 16 random bytes as Kafka writes them: URL-safe base64 without padding.
+fn new_cluster_id() -> String {
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>())
+}
+
+/// Sorts recovered partitions by the shard that owns them now. What belongs to no topic is set aside: its name may be
+/// another topic's by now.
+async fn deal(
+    shard: &Shard,
     image: &Image,
-    recovered: Vec<Found>,
-    shards: u16,
+    recovered: Vec<PartitionState>,
     report: &mut Vec<String>,
-) -> BTreeMap<ShardId, Vec<PartitionState>> {
-    let mut newest: BTreeMap<TopicPartitionId, PartitionState> = BTreeMap::new();
-    for state in recovered.into_iter().flat_map(|one| one.partitions) {
-        match newest.get(&state.id()) {
-            Some(known) if known.is_newer_than(&state) => {}
-            _ => drop(newest.insert(state.id(), state)),
+) -> Result<BTreeMap<ShardId, Vec<PartitionState>>, String> {
+    let mut by_shard: BTreeMap<ShardId, Vec<PartitionState>> = BTreeMap::new();
+    let (disk, data_dir) = (RealDisk::new(&shard.reactor), &State::of(shard).ground.data_dir);
+    for state in recovered {
+        if let Some(partition) = image.partition(state.id.topic, state.id.partition) {
+            by_shard.entry(partition.shard).or_default().push(state);
+            continue;
         }
+        let renamed = recovery::set_aside(&disk, data_dir, &state.topic, state.id.partition);
+        let renamed = renamed.await.map_err(|error| chain(&error))?;
+        report.push(format!("{}-{} belongs to no topic; kept as {renamed}", state.topic, state.id.partition));
     }
-    let mut by_shard: BTreeMap<ShardId, Vec<PartitionState>> = (0..shards).map(|id| (ShardId(id), Vec::new())).collect();
-    for (id, state) in newest {
-        match image.partition(id.topic, id.partition) {
-            Some(partition) => by_shard.entry(partition.shard).or_default().push(state),
-            None => report.push(format!("partition {id} belongs to no topic; it is left where it lies and not served")),
-        }
-    }
-    by_shard
+    Ok(by_shard)
 }
 
 /// Opens a shard's log with the partitions that it owns, and makes those that are missing.
@@ -220,6 +185,7 @@ async fn take_up(
     shard: Rc<Shard>,
     image: Arc<[u8]>,
     states: Vec<PartitionState>,
+    snapshots: Arc<Vec<(String, Vec<u8>)>>,
     store: Option<Store<RealDisk>>,
 ) -> Result<(), String> {
     let state = State::of(&shard);
@@ -244,7 +210,7 @@ async fn take_up(
         gather_budget: GatherBudget::new(plan.gather_bytes_max),
         metrics: Rc::new(Metrics::default()),
         complaints: Rc::new(Complaints::default()),
-        groups: Groups::default(),
+        groups: Groups::with_snapshots(&snapshots),
         keeper,
     }));
     adopt(&shard, states, settings, node_id).await?;
@@ -252,20 +218,25 @@ async fn take_up(
     for topic in topics {
         shard.host_missing(topic, settings, node_id).await.map_err(|error| chain(&error))?;
     }
+    hosting::start_all(&shard);
+    shard.reactor.spawn(TaskClass::Serve, hosting::run(shard.clone())).detach();
     Ok(())
 }
 
 async fn adopt(shard: &Shard, states: Vec<PartitionState>, settings: &Settings, node_id: i32) -> Result<(), String> {
-    for state in states {
-        let id = state.id();
-        let (config, epoch) = {
-            let image = shard.image.borrow();
-            let topic = image.topic(id.topic).expect("partitions are dealt by the same image");
-            let partition = image.partition(id.topic, id.partition).expect("partitions are dealt by the same image");
-            (partition_config(&image, settings, node_id, topic), partition.leader_epoch)
+    let with_settings = {
+        let image = shard.image.borrow();
+        let settings_of = |state: PartitionState| {
+            let topic = image.topic(state.id.topic).expect("partitions are dealt by the same image");
+            let placed = image.partition(state.id.topic, state.id.partition);
+            let epoch = placed.expect("partitions are dealt by the same image").leader_epoch;
+            (state, partition_config(&image, settings, node_id, topic), epoch)
         };
-        let log = shard.log().adopt(state, config, epoch, shard.now_ms()).await.map_err(|error| chain(&error))?;
-        shard.partitions.borrow_mut().insert(id, log);
+        states.into_iter().map(settings_of).collect()
+    };
+    let adopted = shard.log().adopt_all(with_settings, shard.now_ms()).await.map_err(|error| chain(&error))?;
+    for log in adopted {
+        shard.partitions.borrow_mut().insert(log.id(), log);
     }
     Ok(())
 }
@@ -287,7 +258,7 @@ fn listen(shard: &Rc<Shard>) {
 
 impl Report {
     /// Tells a person what is running: where it listens, what it found out about the host, what it promises.
-    pub fn print(&self, plan: &Plan, facts: &host::Report, took: Duration) {
+    pub fn print(&self, plan: &Plan, host: &host::Report, took: Duration) {
         for listener in &self.endpoints.listeners {
             for node in &listener.nodes {
                 println!("{} listens on {}:{} (node {})", listener.name, node.host, node.port, node.id);
@@ -296,7 +267,9 @@ impl Report {
         let cores: Vec<String> = plan.cores.iter().map(ToString::to_string).collect();
         let (shards, memory) = (plan.shards, plan.memory >> 20);
         println!("{shards} shards on cores {}, {memory} MiB of memory, data in {}", cores.join(","), plan.data_dir.display());
-        println!("host: {}", facts.facts.join(", "));
+        let kernel = &host.facts.kernel;
+        let cached = if host.facts.cachestat { "sealed segments go out by sendfile when cached" } else { "no sendfile" };
+        println!("Linux {kernel}, io_uring and O_DIRECT work, {cached}; {} files may be open", host.facts.open_files);
         let level = match plan.config.durability {
             crate::config::Durability::Fsync => "fsync: acknowledged records are on stable storage",
             crate::config::Durability::Replicated => "replicated: acknowledged records survive the death of the process",
@@ -307,9 +280,8 @@ impl Report {
         if !self.clean {
             println!("the last run did not end cleanly: {} bytes were read to recover", self.bytes_read);
         }
-        for line in self.recovery.iter().chain(&facts.warnings) {
-            tracing::warn!("{line}");
-        }
+        self.recovery.iter().for_each(|line| tracing::warn!("{line}"));
+        host.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         if let Some(name) = self.endpoints.beyond_loopback() {
             tracing::warn!("listener {name} can be reached from other hosts, and nobody is authenticated");
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use duramen_wire::ids::ShardId;
 
 use super::start::State;
+use crate::api::groups::hosting;
 use crate::errors::chain;
 use crate::shard::Shard;
 
@@ -69,6 +70,6 @@ async fn drain(shard: &Rc<Shard>) {
 }
 
 async fn seal(shard: &Rc<Shard>) -> Result<(), String> {
-    super::start::attach_services(shard);
+    hosting::attach_all(shard);
     shard.log().shutdown().await.map_err(|error| format!("shard {}: the log cannot be sealed: {}", shard.id, chain(&error)))
 }

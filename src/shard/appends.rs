@@ -117,7 +117,7 @@ fn append_next<D: Disk>(batch: &mut AppendBatch, key: usize, partitions: &mut Pa
     let input = batch.input.as_ref().expect("a batch that is under way has its request");
     let appended = input.with(|request| hosted.log.append(request.sub(records), append::Origin::Client, now_ms));
     item.result = match appended {
-        Err(append::Error::Busy) => return false,
+        Err(append::Error::Busy { .. }) => return false,
         Err(error) => Err(error.into()),
         Ok(appended) => {
             if batch.wait_for_commit && appended.end > hosted.log.committed() {

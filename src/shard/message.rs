@@ -12,8 +12,7 @@ use duramen_wire::ids::{LeaderEpoch, Offset, ShardId, TopicPartitionId};
 
 use super::Shard;
 use super::request_bytes::RequestBytes;
-use crate::log::memory::ChunkSlice;
-use crate::log::{append, read};
+use crate::log::{ReadOut, append, read};
 
 /// From one shard to another; each is answered by exactly one [`Reply`].
 pub enum Request {
@@ -148,7 +147,7 @@ pub enum ReadRefusal {
 /// Record bytes on their way to a socket. The list is reused.
 #[derive(Default)]
 pub struct Data {
-    pub slices: Vec<ChunkSlice>,
+    pub out: ReadOut,
     pub file: Option<(crate::runtime::disk::DiskFile, Range<u64>)>,
     pub tier: Tier,
 }
@@ -169,7 +168,7 @@ impl Data {
     pub fn len(&self) -> usize {
         match &self.file {
             Some((_, range)) => (range.end - range.start) as usize,
-            None => self.slices.iter().map(ChunkSlice::len).sum(),
+            None => self.out.bytes,
         }
     }
 
@@ -178,7 +177,7 @@ impl Data {
     }
 
     pub fn clear(&mut self) {
-        self.slices.clear();
+        self.out.clear();
         self.file = None;
     }
 }

@@ -11,7 +11,7 @@ use super::message::AppendRefusal;
 use super::reads::Outcome;
 use crate::config::{self, Durability, Settings};
 use crate::controller::{self, Change, Image, Topic};
-use crate::log::config::{self as log_config, PartitionConfig};
+use crate::log::{self, PartitionConfig};
 use crate::runtime::disk::RealDisk;
 
 /// Why a change could not be carried out whole on a shard. The change itself stands.
@@ -29,8 +29,8 @@ pub fn partition_config(image: &Image, settings: &Settings, node_id: i32, topic:
     let own = config::Topic::new(&topic.configs, &layers);
     PartitionConfig {
         durability: match own.durability {
-            Durability::Fsync => log_config::Durability::Fsync,
-            Durability::Replicated => log_config::Durability::Replicated,
+            Durability::Fsync => log::Durability::Fsync,
+            Durability::Replicated => log::Durability::Replicated,
         },
         segment_bytes: u32::try_from(own.segment_bytes).unwrap_or(u32::MAX),
         segment_ms: own.segment_ms,

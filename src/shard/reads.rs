@@ -12,7 +12,7 @@ use super::Shard;
 use super::hosted::Partitions;
 use super::message::{Found, ReadBatch, ReadItem, ReadRefusal, ReplyTo, Tier};
 use crate::log::disk::Disk;
-use crate::log::read;
+use crate::log::{ReadKind, read};
 use crate::runtime::disk::DiskFile;
 
 /// Deadlines of reads that were answered before, kept at most beyond those of parked ones.
@@ -204,20 +204,20 @@ pub(super) fn look_at<D: Disk<File = DiskFile>>(
         return check_range(item.from, &found, log.log_end()).map(|()| Sight::Ready);
     }
     let bytes_max = item.bytes_max.min(bytes_left);
-    match log.read(item.from, bytes_max, high_watermark, first, &mut item.data.slices)? {
-        read::Kind::Hot => item.data.tier = Tier::Hot,
-        read::Kind::File { file, range } => {
+    match log.read(item.from, bytes_max, high_watermark, first, &mut item.data.out)? {
+        ReadKind::Hot => item.data.tier = Tier::Hot,
+        ReadKind::File { file, range } => {
             item.data.file = Some((file, range));
             item.data.tier = Tier::Cached;
         }
-        read::Kind::Cold => return Ok(Sight::Cold),
+        ReadKind::Cold => return Ok(Sight::Cold),
     }
     Ok(Sight::Ready)
 }
 
 fn check_range(from: Offset, found: &Found, log_end: Offset) -> Result<(), ReadRefusal> {
     match from < found.log_start || from > log_end {
-        true => Err(read::Error::OutOfRange { from, start: found.log_start, end: log_end }.into()),
+        true => Err(read::Error::OutOfRange { asked: from, log_start: found.log_start, log_end }.into()),
         false => Ok(()),
     }
 }
@@ -231,7 +231,7 @@ pub(super) async fn read_cold(shard: &Shard, item: &mut ReadItem, bytes_left: us
     };
     let bytes_max = item.bytes_max.min(bytes_left);
     item.data.tier = Tier::Cold;
-    if let Err(error) = log.read_cold(item.from, bytes_max, log.committed(), first, &mut item.data.slices).await {
+    if let Err(error) = log.read_cold(item.from, bytes_max, log.committed(), first, &mut item.data.out).await {
         item.data.clear();
         item.result = Err(error.into());
     }

@@ -2,7 +2,6 @@
 //! and when a write is durable.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use crate::api::Services;
 use crate::controller::CONSUMER_OFFSETS;
 use crate::errors::chain;
 use crate::group::{AppendError, AppendId, Config, Event, Loader, Record};
-use crate::log::{Partition, append, read};
+use crate::log::{Health, Partition, ReadKind, ReadOut, Origin, append};
 use crate::runtime::TaskClass;
 use crate::runtime::disk::RealDisk;
 use crate::shard::Shard;
@@ -105,19 +104,17 @@ async fn load(shard: Rc<Shard>, host: Rc<Host>) {
 
 async fn replay(shard: &Shard, log: &Partition<RealDisk>, loader: &mut Loader) -> Result<(), String> {
     let end = log.committed();
-    let mut slices = Vec::new();
+    let mut out = ReadOut::default();
     loop {
         let from = Offset(loader.next_offset()).max(log.log_start());
         if from >= end {
             return Ok(());
         }
-        slices.clear();
-        let kind = log.read(from, LOAD_BYTES, end, true, &mut slices).map_err(|error| chain(&error))?;
-        if !matches!(kind, read::Kind::Hot) {
-            slices.clear();
-            log.read_cold(from, LOAD_BYTES, end, true, &mut slices).await.map_err(|error| chain(&error))?;
+        let kind = log.read(from, LOAD_BYTES, end, true, &mut out).map_err(|error| chain(&error))?;
+        if !matches!(kind, ReadKind::Hot) {
+            log.read_cold(from, LOAD_BYTES, end, true, &mut out).await.map_err(|error| chain(&error))?;
         }
-        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.as_slice().iter().copied()).collect();
+        let bytes: Vec<u8> = out.slices.iter().flat_map(|slice| slice.as_slice().iter().copied()).collect();
         let before = loader.next_offset();
         replay_batches(&bytes, loader)?;
         if loader.next_offset() <= before {
@@ -210,7 +207,7 @@ fn append_next(groups: &Groups, shard: &Shard, host: &Host, log: &Partition<Real
     loop {
         let Some((id, records)) = host.to_append.borrow_mut().pop_front() else { return Turn::Over };
         let bytes = encode(&records, shard.now_ms());
-        let appended = log.append(Slices::one(&&bytes[..]), append::Origin::Coordinator, shard.now_ms());
+        let appended = log.append(Slices::one(&&bytes[..]), Origin::Coordinator, shard.now_ms());
         match appended {
             Ok(appended) => host.to_commit.borrow_mut().push_back((id, appended.end)),
             Err(append::Error::Busy { .. }) => {
@@ -235,8 +232,8 @@ fn encode(records: &[Record], now_ms: i64) -> Vec<u8> {
 
 fn refusal(error: &append::Error) -> AppendError {
     match error {
-        append::Error::TooLarge { .. } | append::Error::BeyondSegment { .. } => AppendError::RecordTooLarge,
-        _ => AppendError::Storage,
+        append::Error::TooLarge { .. } | append::Error::BeyondSegment { .. } => AppendError::TooLarge,
+        _ => AppendError::Unavailable,
     }
 }
 
@@ -246,7 +243,7 @@ fn settle_commits(groups: &Groups, shard: &Shard, host: &Host, log: &Partition<R
         let next: Option<(AppendId, Offset)> = host.to_commit.borrow().front().copied();
         let result = match next {
             Some((_, end)) if end <= committed => Ok(end.0),
-            Some(_) if log.is_poisoned() => Err(AppendError::Storage),
+            Some(_) if log.health() == Health::Poisoned => Err(AppendError::NotCoordinator),
             _ => return,
         };
         if let Some((id, _)) = host.to_commit.borrow_mut().pop_front() {

@@ -3,7 +3,7 @@
 //! there, appends what the coordinator wants written, and keeps its clock.
 
 mod admin;
-mod hosting;
+pub mod hosting;
 mod membership;
 mod offsets;
 
@@ -17,7 +17,6 @@ use duramen_wire::ids::{Offset, PartitionIndex, ShardId, TopicPartitionId};
 use slab::Slab;
 
 pub use admin::{delete, delete_offsets, describe, list};
-pub use hosting::{run, start_all};
 pub use membership::{heartbeat, join, leave, sync};
 pub use offsets::{commit_offsets, fetch_offsets};
 
@@ -104,6 +103,11 @@ async fn ask_at(
 }
 
 impl Groups {
+    /// Coordinators that begin with what their snapshots hold.
+    pub fn with_snapshots(snapshots: &[(String, Vec<u8>)]) -> Self {
+        Self { snapshots: RefCell::new(snapshots.iter().cloned().collect()), ..Self::default() }
+    }
+
     /// Makes a response wait for its answer.
     fn open(&self) -> Place<'_> {
         Place { groups: self, key: self.waiting.borrow_mut().insert(Waiting::default()) }

@@ -121,7 +121,7 @@ fn committed_topic(
 ) -> OffsetCommitResponseTopic {
     let topic = OffsetCommitResponseTopic::default().with_partitions(partitions);
     match by_id {
-        true => topic.with_topic_id(id.into()),
+        true => topic.with_topic_id(uuid::Uuid::from_bytes(id)),
         false => topic.with_name(TopicName(wire(name))),
     }
 }

@@ -48,6 +48,11 @@ impl Plan {
         self.assigned.extend(partitions);
     }
 
+    /// Those of `present` that are not read here yet.
+    pub(super) fn missing(&self, present: impl IntoIterator<Item = i32>) -> Vec<i32> {
+        present.into_iter().filter(|partition| !self.assigned.contains(partition)).collect()
+    }
+
     pub(super) fn revoke(&mut self, partitions: impl IntoIterator<Item = i32>) {
         for partition in partitions {
             self.assigned.remove(&partition);
@@ -118,6 +123,14 @@ mod tests {
         assert!(!plan.finish_at(0, i64::MAX));
         assert!(plan.wants(0, i64::MAX) && !plan.is_complete());
         assert_eq!(plan.starts().count(), 1);
+    }
+
+    #[test]
+    fn partitions_that_were_added_are_missing_until_they_are_assigned() {
+        let mut plan = Plan::new(&bounds(&[5]), &BTreeMap::from([(0, 0)]), false);
+        assert_eq!(plan.missing([0, 1, 2]), [1, 2]);
+        plan.assign([1, 2]);
+        assert!(plan.missing([0, 1, 2]).is_empty());
     }
 
     #[test]

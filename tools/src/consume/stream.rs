@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::{ClientConfig, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::Command;
 use super::format::Format;
@@ -27,6 +27,10 @@ use crate::{Error, Exit, Outcome};
 const POLL: Duration = Duration::from_millis(100);
 /// How often the offsets of what stdout took are committed.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a reader that follows without a group looks for partitions that were added.
+const PARTITIONS_INTERVAL: Duration = Duration::from_secs(30);
+/// How long that look may take.
+const PARTITIONS_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long `--until-end` waits for the next record.
 const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 /// How often the last commit is tried, while a rebalance may stand in its way.
@@ -45,6 +49,9 @@ pub(super) struct Stream<W: Write + Send> {
     left: u64,
     stop: Stop,
     progress: Progress,
+    /// Whether partitions that are added belong to what is read.
+    grows: bool,
+    last_look: Instant,
     last_commit: Instant,
     last_record: Instant,
 }
@@ -79,6 +86,8 @@ impl<W: Write + Send> Stream<W> {
             left: command.count.unwrap_or(u64::MAX),
             stop,
             progress,
+            grows: command.group.is_none() && command.partition.is_none() && !command.until_end,
+            last_look: Instant::now(),
             last_commit: Instant::now(),
             last_record: Instant::now(),
         })
@@ -206,11 +215,35 @@ impl<W: Write + Send> Stream<W> {
                 context.state().commit_error = Some(reason(&error));
             }
         }
+        if self.grows && self.last_look.elapsed() >= PARTITIONS_INTERVAL {
+            self.last_look = Instant::now();
+            if let Err(error) = self.add_partitions() {
+                context.complaint.note(&reason(&error));
+            }
+        }
         if context.state().plan.ends() && self.last_record.elapsed() >= STALL_TIMEOUT {
             let reason =
                 context.complaint.or("the broker is silent, or other members of the group hold the partitions");
             return Err(Error::Stalled { seconds: STALL_TIMEOUT.as_secs(), reason });
         }
+        Ok(())
+    }
+
+    /// Reads partitions that the topic got since the start, from their beginning. A group does so by itself.
+    fn add_partitions(&self) -> Result<(), KafkaError> {
+        let context = self.consumer.context();
+        let metadata = self.consumer.fetch_metadata(Some(&context.topic), PARTITIONS_TIMEOUT)?;
+        let present = metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id());
+        let added = context.state().plan.missing(present);
+        if added.is_empty() {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::with_capacity(added.len());
+        for &partition in &added {
+            list.add_partition_offset(&context.topic, partition, Offset::Beginning)?;
+        }
+        self.consumer.incremental_assign(&list)?;
+        context.state().plan.assign(added);
         Ok(())
     }
 
@@ -272,7 +305,9 @@ fn config(command: &Command) -> ClientConfig {
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", command.until_end.to_string())
-        .set("queued.max.messages.kbytes", QUEUE_KBYTES.to_string());
+        .set("queued.max.messages.kbytes", QUEUE_KBYTES.to_string())
+        // A full queue empties within milliseconds; the default pause of a second would starve the reader.
+        .set("fetch.queue.backoff.ms", "10");
     native::apply(&mut config, &command.properties);
     config
 }

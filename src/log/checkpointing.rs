@@ -1,0 +1,299 @@
+//! The shard's checkpoint: what is known to be synced, written down now and then so that recovery need not read it.
+//!
+//! Each partition has a record: a statement that is true for as long as nothing below it changes. A full checkpoint takes
+//! a snapshot of every partition that was appended to (its end, producers, epochs, segments), has it synced up to there,
+//! and only then puts the snapshots in the place of the old records and writes the file. Changes that cannot wait for
+//! that (a log start moved, a partition adopted or released) are made to the records as they are, and the file is written
+//! at once; writes that are asked for at the same time share one.
+//!
+//! Attachments become part of the file with the next full checkpoint, since they may speak of records that are not synced
+//! yet.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use duramen_wire::ids::{Offset, TopicPartitionId};
+
+use super::checkpoint::{Checkpoint, PartitionCheckpoint, SegmentCheckpoint};
+use super::disk::Disk;
+use super::log::{Error, Log, Result, Shard};
+use super::partition::{Inner, State};
+use super::wait::Event;
+
+/// Longest checkpoint that is read.
+pub(super) const CHECKPOINT_MAX: usize = 1 << 30;
+
+/// The records, and what is known of the file.
+pub(super) struct Checkpointing {
+    path: PathBuf,
+    generation: u64,
+    records: RefCell<BTreeMap<TopicPartitionId, PartitionCheckpoint>>,
+    /// What the file says of groups and the like, and what the next full checkpoint will say.
+    attachments: RefCell<BTreeMap<String, Vec<u8>>>,
+    attached: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// Counts changes of the records; the last that the file has.
+    changes: Cell<u64>,
+    written: Cell<u64>,
+    writing: Cell<bool>,
+    done: Event,
+    /// Bytes appended since the last full checkpoint, and whether one is due.
+    appended: Cell<u64>,
+    due: Cell<bool>,
+}
+
+impl Checkpointing {
+    /// Reads what an earlier run left, to take the next generation.
+    pub async fn open<D: Disk>(disk: &D, dir: &Path) -> Result<Self> {
+        let path = dir.join("checkpoint");
+        let old = read(disk, &path).await?;
+        let generation = old.as_ref().map_or(0, |old| old.generation) + 1;
+        let attachments: BTreeMap<_, _> = old.into_iter().flat_map(|old| old.attachments).collect();
+        Ok(Self {
+            path,
+            generation,
+            records: RefCell::default(),
+            attached: RefCell::new(attachments.clone()),
+            attachments: RefCell::new(attachments),
+            changes: Cell::new(1),
+            written: Cell::new(0),
+            writing: Cell::new(false),
+            done: Event::default(),
+            appended: Cell::new(0),
+            due: Cell::new(false),
+        })
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Counts appended bytes. Whether a checkpoint has just become due.
+    pub fn count(&self, bytes: u64, every: u64) -> bool {
+        self.appended.set(self.appended.get() + bytes);
+        let due = self.appended.get() >= every && !self.due.get();
+        if due {
+            self.due.set(true);
+        }
+        due
+    }
+
+    pub fn is_due(&self) -> bool {
+        self.due.get()
+    }
+
+    /// Puts a record in the place of the old one.
+    pub fn insert(&self, record: PartitionCheckpoint) {
+        self.records.borrow_mut().insert(record.id(), record);
+        self.changed();
+    }
+
+    pub fn remove(&self, id: TopicPartitionId) {
+        if self.records.borrow_mut().remove(&id).is_some() {
+            self.changed();
+        }
+    }
+
+    /// Moves the log start in a partition's record, and drops the segments below it.
+    pub fn set_log_start(&self, id: TopicPartitionId, log_start: Offset) {
+        if let Some(record) = self.records.borrow_mut().get_mut(&id) {
+            record.log_start = record.log_start.max(log_start.0);
+        }
+        self.changed();
+    }
+
+    pub fn contains(&self, id: TopicPartitionId) -> bool {
+        self.records.borrow().contains_key(&id)
+    }
+
+    fn changed(&self) {
+        self.changes.set(self.changes.get() + 1);
+    }
+}
+
+/// The checkpoint at `path`, if there is one.
+pub(super) async fn read<D: Disk>(disk: &D, path: &Path) -> Result<Option<Checkpoint>> {
+    match disk.read_small(path, CHECKPOINT_MAX).await {
+        Ok(bytes) => {
+            let decoded = Checkpoint::decode(&bytes);
+            decoded.map(Some).map_err(|source| Error::Checkpoint { path: path.to_owned(), source })
+        }
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::io("cannot read", path)(cause)),
+    }
+}
+
+impl<D: Disk> Log<D> {
+    /// Keeps `bytes` in the checkpoint under `name`, from the next one on; no bytes remove it. What they say may depend
+    /// on everything that is appended before that checkpoint.
+    pub fn attach(&self, name: &str, bytes: Vec<u8>) {
+        let mut attached = self.shard().checkpointing.attached.borrow_mut();
+        match bytes.is_empty() {
+            true => drop(attached.remove(name)),
+            false => drop(attached.insert(name.to_owned(), bytes)),
+        }
+    }
+
+    /// Syncs everything that is appended now, and writes it down.
+    pub async fn checkpoint(&self) -> Result<()> {
+        self.shard().checkpoint().await
+    }
+}
+
+impl<D: Disk> Shard<D> {
+    /// Makes the first checkpoint of this generation durable, before the journal and the ring are used.
+    pub(super) async fn start(&self) -> Result<()> {
+        if self.checkpointing.written.get() == 0 {
+            self.write_checkpoint(false).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn checkpoint(&self) -> Result<()> {
+        self.checkpointing.appended.set(0);
+        self.checkpointing.due.set(false);
+        let attached = self.checkpointing.attached.borrow().clone();
+        let mut snapshots = Vec::new();
+        for partition in self.partitions_now() {
+            if let Some(snapshot) = partition.snapshot() {
+                snapshots.push((partition, snapshot));
+            }
+        }
+        for (partition, snapshot) in snapshots {
+            if partition.wait_synced(Offset(snapshot.synced_end)).await.is_ok() {
+                self.replace_record(snapshot);
+            }
+        }
+        *self.checkpointing.attachments.borrow_mut() = attached;
+        self.checkpointing.changed();
+        self.write_checkpoint(false).await
+    }
+
+    pub(super) async fn checkpoint_in_background(&self) {
+        if let Err(cause) = self.checkpoint().await {
+            tracing::error!(shard = self.id.0, error = %cause, "no checkpoint could be written; recovery will read more");
+        }
+    }
+
+    /// Takes snapshots of partitions that are wholly synced.
+    pub(super) fn take_snapshots(&self) {
+        *self.checkpointing.attachments.borrow_mut() = self.checkpointing.attached.borrow().clone();
+        self.checkpointing.changed();
+        for partition in self.partitions_now() {
+            if partition.state.borrow().is_synced()
+                && let Some(snapshot) = partition.snapshot()
+            {
+                self.replace_record(snapshot);
+            }
+        }
+    }
+
+    /// A snapshot takes the old record's place, unless the partition has left or its log start has moved meanwhile.
+    fn replace_record(&self, mut snapshot: PartitionCheckpoint) {
+        let checkpointing = &self.checkpointing;
+        let log_start = checkpointing.records.borrow().get(&snapshot.id()).map(|old| old.log_start);
+        if self.find(snapshot.id()).is_some() {
+            snapshot.log_start = log_start.map_or(snapshot.log_start, |old| old.max(snapshot.log_start));
+            checkpointing.insert(snapshot);
+        }
+    }
+
+    /// Writes the records as they are. Once this has ended, the file has every change made before the call.
+    pub(super) async fn write_checkpoint(&self, clean: bool) -> Result<()> {
+        let this = &self.checkpointing;
+        let asked = this.changes.get();
+        loop {
+            if this.written.get() >= asked && !clean {
+                return Ok(());
+            }
+            let done = this.done.listen();
+            if !this.writing.replace(true) {
+                break;
+            }
+            done.await;
+        }
+        let changes = this.changes.get();
+        let bytes = Checkpoint {
+            shard: self.id.0,
+            generation: this.generation,
+            clean,
+            partitions: this.records.borrow().values().cloned().collect(),
+            attachments: this.attachments.borrow().iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect(),
+        }
+        .encode();
+        self.counters.checkpoints.add(1);
+        self.counters.checkpoint_bytes.add(bytes.len() as u64);
+        let result = self.disk.write_small(&this.path, bytes).await;
+        this.writing.set(false);
+        if result.is_ok() {
+            this.written.set(changes);
+        }
+        this.done.notify();
+        result.map_err(Error::io("cannot write", &this.path))
+    }
+
+    fn partitions_now(&self) -> Vec<Rc<Inner<D>>> {
+        self.partitions.borrow().values().map(|partition| partition.0.clone()).collect()
+    }
+}
+
+impl<D: Disk> Inner<D> {
+    /// What a checkpoint will say of this partition once it is synced up to its present end; nothing if the record that
+    /// is there says so already, or if it can not be synced.
+    fn snapshot(self: &Rc<Self>) -> Option<PartitionCheckpoint> {
+        let mut state = self.state.borrow_mut();
+        if !state.takes_writes() {
+            return None;
+        }
+        let known = self.shard.checkpointing.records.borrow().get(&self.id).map(|record| record.synced_end);
+        if known == Some(state.appended.offset.0) {
+            return None;
+        }
+        if !state.is_synced() {
+            self.request_sync(&mut state);
+        }
+        Some(state.snapshot(self))
+    }
+
+    /// Waits until records below `end` are synced in the segments.
+    pub(super) async fn wait_synced(&self, end: Offset) -> Result<()> {
+        loop {
+            let changed = self.changed.listen();
+            {
+                let state = self.state.borrow();
+                if state.synced.offset >= end {
+                    return Ok(());
+                }
+                if !state.takes_writes() {
+                    return Err(Error::Failed(self.id));
+                }
+            }
+            changed.await;
+        }
+    }
+}
+
+impl State {
+    /// The partition as it is now, all of it taken as synced.
+    pub(super) fn snapshot<D: Disk>(&self, partition: &Inner<D>) -> PartitionCheckpoint {
+        let segments = self.segments.iter().map(|segment| SegmentCheckpoint {
+            base: segment.base.0,
+            len: segment.len,
+            max_timestamp: segment.max_timestamp,
+            first_timestamp: segment.first_timestamp.unwrap_or(-1),
+        });
+        PartitionCheckpoint {
+            topic_id: *partition.id.topic.0.as_bytes(),
+            partition: partition.id.partition.0,
+            topic: partition.topic.clone(),
+            generation: partition.generation,
+            log_start: self.log_start.0,
+            synced_end: self.appended.offset.0,
+            epoch: self.epoch.0,
+            segments: segments.collect(),
+            epochs: self.epochs.entries().iter().map(|(epoch, start)| (epoch.0, start.0)).collect(),
+            producers: self.producers.snapshot(),
+        }
+    }
+}

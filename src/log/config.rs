@@ -1,0 +1,129 @@
+//! What a shard's log and a partition are told: limits, levels and times. Every bound of the log is named here.
+
+/// Largest batch, in bytes, that may be made durable by a frame of the journal or the ring.
+pub const FRAME_BATCH_MAX: u64 = 64 << 10;
+/// Most bytes of records in one frame of the journal.
+pub const JOURNAL_FRAME_MAX: u64 = 512 << 10;
+/// Most partitions in one frame of the journal.
+pub const JOURNAL_ENTRIES_MAX: usize = 1024;
+/// Most bytes in one direct write.
+pub const WRITE_MAX: u64 = 1 << 20;
+/// Most bytes of a partition that are written before a sync is due for those who wait for one.
+pub const SYNC_SPAN_MAX: u64 = 4 << 20;
+
+/// The bounds of one shard's log.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bytes of chunks: unwritten and hot records, journal frames, cold reads.
+    pub memory_budget: usize,
+    /// Bytes of the journal file, a multiple of 1 MiB.
+    pub journal_len: u64,
+    /// Bytes of the ring file, a multiple of 1 MiB.
+    pub ring_len: usize,
+    /// Bytes appended after which a checkpoint is taken.
+    pub checkpoint_every: u64,
+    /// How many partitions are written to their segments at a time.
+    pub segment_writers: usize,
+    /// Files of segments that are kept open.
+    pub open_files_max: usize,
+    /// Segment files that are kept, zeroed, for the next roll; 0 for none.
+    pub spare_files_max: usize,
+    /// Bytes that wait in a partition, journaled or in the ring, before they are written to its segment.
+    pub flush_bytes: u64,
+    /// Bytes of a `replicated` partition that may be unsynced before a sync begins.
+    pub unsynced_bytes_max: u64,
+    /// Milliseconds after which the bytes of a `replicated` partition are synced.
+    pub unsynced_ms_max: i64,
+    /// Milliseconds without an append after which a partition is written, synced, and gives its memory back.
+    pub idle_ms: i64,
+    /// Cold reads in flight.
+    pub cold_reads_max: usize,
+    /// Milliseconds between two looks at what retention may remove (`log.retention.check.interval.ms`).
+    pub retention_check_ms: i64,
+    /// Milliseconds between two attempts to grow a file after the disk was full.
+    pub disk_full_retry_ms: i64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            memory_budget: 64 << 20,
+            journal_len: 64 << 20,
+            ring_len: 8 << 20,
+            checkpoint_every: 64 << 20,
+            segment_writers: 4,
+            open_files_max: 1024,
+            spare_files_max: 2,
+            flush_bytes: 256 << 10,
+            unsynced_bytes_max: 16 << 20,
+            unsynced_ms_max: 5_000,
+            idle_ms: 1_000,
+            cold_reads_max: 4,
+            retention_check_ms: 300_000,
+            disk_full_retry_ms: 500,
+        }
+    }
+}
+
+/// When an append counts as committed on this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Stable storage has it: it survives the loss of power.
+    Fsync,
+    /// The kernel has it: it survives the death of the process.
+    Replicated,
+}
+
+/// The settings of a topic that its log acts on, by Kafka's names where Kafka has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionConfig {
+    pub durability: Durability,
+    pub segment_bytes: u32,
+    pub segment_ms: i64,
+    /// -1 for no limit.
+    pub retention_ms: i64,
+    /// -1 for no limit.
+    pub retention_bytes: i64,
+    pub index_interval_bytes: u32,
+    /// Bytes of a segment's offset index, which bounds its entries (`segment.index.bytes`).
+    pub segment_index_bytes: u32,
+    /// Messages after which a sync begins; 1 is the same as `Durability::Fsync`.
+    pub flush_messages: i64,
+    /// Milliseconds after which a sync begins.
+    pub flush_ms: i64,
+    pub max_message_bytes: u32,
+    /// `cleanup.policy=compact`: keys are required and retention leaves the partition alone.
+    pub compact: bool,
+    pub timestamp_before_max_ms: i64,
+    pub timestamp_after_max_ms: i64,
+    pub producer_id_expiration_ms: i64,
+}
+
+impl PartitionConfig {
+    /// The level at which appends are committed.
+    pub fn level(&self) -> Durability {
+        if self.flush_messages == 1 { Durability::Fsync } else { self.durability }
+    }
+}
+
+impl Default for PartitionConfig {
+    /// Kafka's defaults.
+    fn default() -> Self {
+        Self {
+            durability: Durability::Fsync,
+            segment_bytes: 1 << 30,
+            segment_ms: 7 * 24 * 3_600_000,
+            retention_ms: 7 * 24 * 3_600_000,
+            retention_bytes: -1,
+            index_interval_bytes: 4096,
+            segment_index_bytes: 10 << 20,
+            flush_messages: i64::MAX,
+            flush_ms: i64::MAX,
+            max_message_bytes: 1_048_588,
+            compact: false,
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_after_max_ms: 3_600_000,
+            producer_id_expiration_ms: 86_400_000,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Reading what is in memory, and deciding where the rest is read from.
+//!
+//! A read returns whole batches of one run: from the batch that holds the offset asked for, as many as fit, and if asked
+//! for, the first one whatever its size. Where a batch begins is known in memory from the first batch of each chunk, on
+//! disk from the segment's index; from there headers are walked.
+
+use duramen_wire::ids::Offset;
+
+use super::disk::Disk;
+use super::memory::ChunkSlice;
+use super::partition::{Partition, State};
+use super::tail::{Mark, extent};
+
+/// What a read found; reused by its owner, so that reading allocates nothing.
+#[derive(Debug, Default)]
+pub struct ReadOut {
+    /// The bytes, in order.
+    pub slices: Vec<ChunkSlice>,
+    /// Bytes in all slices.
+    pub bytes: usize,
+}
+
+impl ReadOut {
+    pub fn clear(&mut self) {
+        self.slices.clear();
+        self.bytes = 0;
+    }
+}
+
+/// Where the bytes are.
+#[derive(Debug)]
+pub enum ReadKind<D: Disk> {
+    /// In memory; `ReadOut` has them. None at all if there is nothing to read yet.
+    Hot,
+    /// In a sealed segment and in the page cache: whole batches, to be sent by sendfile.
+    File { file: D::File, range: std::ops::Range<u64> },
+    /// On the disk: `read_cold` gets them.
+    Cold,
+}
+
+/// Why nothing was read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("offset {asked} is not between {log_start} and {log_end}")]
+    OutOfRange { asked: Offset, log_start: Offset, log_end: Offset },
+    #[error("segment {segment} cannot be read")]
+    Io { segment: Offset, source: std::io::Error },
+    #[error("segment {segment} has no good batch at byte {position}")]
+    Corrupt { segment: Offset, position: u64 },
+    #[error("no memory for a read from the disk now")]
+    Busy,
+    #[error("the partition is closed")]
+    Closed,
+}
+
+impl<D: Disk> Partition<D> {
+    /// Reads whole batches from the one that holds `from`, none that reaches `up_to`, and together at most `max_bytes`,
+    /// unless `min_one_batch` and the first alone is larger.
+    ///
+    /// `up_to` is the caller's bound on what may be seen, usually `committed`.
+    pub fn read(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        up_to: Offset,
+        min_one_batch: bool,
+        out: &mut ReadOut,
+    ) -> Result<ReadKind<D>, Error> {
+        out.clear();
+        let state = self.0.state.borrow();
+        let limit = state.check_range(from, up_to)?;
+        if from >= limit {
+            return Ok(ReadKind::Hot);
+        }
+        if let Some(range) = state.find_hot(from, max_bytes, limit, min_one_batch) {
+            out.bytes = state.tail.slices(range, &mut out.slices);
+            self.0.shard.counters.bytes_read_hot.add(out.bytes as u64);
+            return Ok(ReadKind::Hot);
+        }
+        Ok(ReadKind::Cold)
+    }
+}
+
+impl State {
+    /// The offset that a read may not reach.
+    pub(super) fn check_range(&self, from: Offset, up_to: Offset) -> Result<Offset, Error> {
+        let (log_start, log_end) = (self.log_start, self.appended.offset);
+        if from < log_start || from > log_end {
+            return Err(Error::OutOfRange { asked: from, log_start, log_end });
+        }
+        Ok(up_to.min(log_end))
+    }
+
+    /// The stream positions of the bytes to return, if the first batch is in memory.
+    fn find_hot(&self, from: Offset, max_bytes: usize, limit: Offset, one: bool) -> Option<std::ops::Range<u64>> {
+        let start = self.locate_hot(from)?;
+        let limit = match limit {
+            limit if limit == self.appended.offset => self.appended.pos,
+            limit if limit == self.committed.offset => self.committed.pos,
+            limit => self.locate_hot(limit)?,
+        };
+        let most = start + max_bytes as u64;
+        if limit <= most {
+            return Some(start..limit.max(start));
+        }
+        // The last batch boundary that is not beyond `most`.
+        let mut pos = self.tail.noted_before(most).map_or(start, |mark| mark.pos.max(start));
+        loop {
+            let next = self.batch_end(pos);
+            if next > most && pos == start && one {
+                return Some(start..next);
+            }
+            if next > most {
+                return Some(start..pos);
+            }
+            pos = next;
+        }
+    }
+
+    /// The stream position of the batch that holds `offset`, or at which it will be appended, if that is in memory.
+    fn locate_hot(&self, offset: Offset) -> Option<u64> {
+        if offset == self.appended.offset {
+            return Some(self.appended.pos);
+        }
+        let Mark { mut pos, .. } = self.tail.noted_for(offset)?;
+        loop {
+            let (_, len, last) = extent(&self.tail.header(pos));
+            if offset <= last {
+                return Some(pos);
+            }
+            pos = self.behind(pos + len);
+        }
+    }
+
+    fn batch_end(&self, pos: u64) -> u64 {
+        let (_, len, _) = extent(&self.tail.header(pos));
+        self.behind(pos + len)
+    }
+
+    /// The position of what follows `pos`: `pos`, or the next segment's start where one ends there.
+    fn behind(&self, pos: u64) -> u64 {
+        let index = self.segment_at(pos - 1);
+        match self.segments.get(index + 1) {
+            Some(next) if pos == self.segments[index].end() => next.start,
+            _ => pos,
+        }
+    }
+}
