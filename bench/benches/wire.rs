@@ -35,7 +35,8 @@ fn validate(criterion: &mut Criterion) {
         let pieces: Vec<&[u8]> = batch.chunks(PIECE_LEN).collect();
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function(shape(count, size), |bencher| {
-            bencher.iter(|| batch::validate(Slices::new(black_box(&pieces)), &Limits::default()).expect("a good batch"));
+            bencher
+                .iter(|| batch::validate(Slices::new(black_box(&pieces)), &Limits::default()).expect("a good batch"));
         });
     }
     group.finish();

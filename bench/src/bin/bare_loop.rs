@@ -7,17 +7,18 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 use duramen_bench::cpu;
 use duramen_bench::floor::{Answers, FRAME_MAX, frame_length, is_produce};
 
 /// Direct I/O wants memory, lengths and positions in multiples of this.
 const BLOCK: usize = 4096;
-const O_DIRECT: i32 = libc::O_DIRECT;
 
 /// Receive, write, sync, send: what a request costs when nothing else is done.
 #[derive(Parser)]
@@ -25,12 +26,12 @@ const O_DIRECT: i32 = libc::O_DIRECT;
 struct Arguments {
     #[arg(long, value_name = "HOST:PORT")]
     listen: SocketAddr,
-    /// Where the files lie, one for each connection that produces; use the file system that the brokers use
+    /// Where the file lies; use the file system that the brokers use
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
     #[arg(long, value_enum, default_value_t = Sync::Fdatasync)]
     sync: Sync,
-    /// Bytes of a file, all of them zeroed and synced before the first request
+    /// Bytes of the file, all of them zeroed and synced before the first request
     #[arg(long, default_value_t = 64 << 20)]
     file_size: usize,
 }
@@ -49,16 +50,17 @@ enum Sync {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     fs::create_dir_all(&arguments.dir).context("make the directory")?;
+    let ring = Arc::new(Ring::new(&arguments.dir.join("bare-loop"), arguments.sync, arguments.file_size)?);
     let listener = TcpListener::bind(arguments.listen).context("listen")?;
     let address = listener.local_addr().context("ask for the own address")?;
     println!("listening on {address}");
-    for (number, connection) in listener.incoming().enumerate() {
+    io::stdout().flush().context("print")?;
+    for connection in listener.incoming() {
         let connection = connection.context("accept")?;
         connection.set_nodelay(true).context("set TCP_NODELAY")?;
-        let path = arguments.dir.join(format!("bare-loop-{number}"));
-        let mut blocks = Blocks::new(path, arguments.sync, arguments.file_size)?;
+        let ring = ring.clone();
         thread::spawn(move || {
-            if let Err(error) = serve(connection, address, &mut blocks) {
+            if let Err(error) = serve(connection, address, &ring) {
                 eprintln!("bare_loop: {error:#}");
             }
         });
@@ -67,9 +69,10 @@ fn main() -> Result<()> {
 }
 
 /// Answers one connection until its client closes it, then tells what a produce request has cost.
-fn serve(mut connection: TcpStream, address: SocketAddr, blocks: &mut Blocks) -> Result<()> {
+fn serve(mut connection: TcpStream, address: SocketAddr, ring: &Ring) -> Result<()> {
     let mut answers = Answers::new(address);
     let mut received = vec![0; FRAME_MAX];
+    let mut block = Block::default();
     let (mut filled, mut requests, mut cpu_before) = (0, 0_u64, Duration::ZERO);
     loop {
         match connection.read(&mut received[filled..]).context("receive")? {
@@ -84,7 +87,7 @@ fn serve(mut connection: TcpStream, address: SocketAddr, blocks: &mut Blocks) ->
                 if requests == 0 {
                     cpu_before = cpu::of_thread()?;
                 }
-                blocks.write(frame)?;
+                ring.write(block.filled_with(frame))?;
                 requests += 1;
             }
             connection.write_all(answers.to(frame)?).context("send")?;
@@ -102,44 +105,56 @@ fn serve(mut connection: TcpStream, address: SocketAddr, blocks: &mut Blocks) ->
     Ok(())
 }
 
-/// A pre-zeroed file that is written block after block, and from its beginning again.
-struct Blocks {
-    path: PathBuf,
+/// A pre-zeroed file that is written from its beginning to its end, again and again.
+struct Ring {
+    file: File,
     sync: Sync,
-    file_size: usize,
-    /// Made with the first write: most connections produce nothing.
-    file: Option<File>,
-    position: usize,
+    blocks: usize,
+    /// The block to write next, counted without wrapping.
+    next: AtomicUsize,
+}
+
+impl Ring {
+    fn new(path: &Path, sync: Sync, file_size: usize) -> Result<Self> {
+        ensure!(file_size >= 2 * FRAME_MAX, "a file of {file_size} bytes is too small for the longest request");
+        let blocks = file_size / BLOCK;
+        Ok(Self { file: prepare(path, sync, blocks * BLOCK)?, sync, blocks, next: AtomicUsize::new(0) })
+    }
+
+    /// Writes whole blocks, and waits until they are on stable storage.
+    fn write(&self, bytes: &[u8]) -> Result<()> {
+        let needed = bytes.len() / BLOCK;
+        // Where they would not fit before the end they start a little earlier: what they overwrite does not matter.
+        let at = (self.next.fetch_add(needed, Ordering::Relaxed) % self.blocks).min(self.blocks - needed);
+        self.file.write_all_at(bytes, (at * BLOCK) as u64).context("write")?;
+        if self.sync == Sync::Fdatasync {
+            self.file.sync_data().context("sync")?;
+        }
+        Ok(())
+    }
+}
+
+/// Memory for direct I/O.
+struct Block {
     memory: Vec<u8>,
-    /// Where the aligned part of `memory` begins.
+    /// Where the aligned part begins.
     aligned: usize,
 }
 
-impl Blocks {
-    fn new(path: PathBuf, sync: Sync, file_size: usize) -> Result<Self> {
-        ensure!(file_size >= FRAME_MAX + BLOCK, "a file is too small for the longest request");
+impl Default for Block {
+    fn default() -> Self {
         let memory = vec![0; FRAME_MAX + 2 * BLOCK];
         let aligned = memory.as_ptr().align_offset(BLOCK);
-        Ok(Self { path, sync, file_size, file: None, position: 0, memory, aligned })
+        Self { memory, aligned }
     }
+}
 
-    fn write(&mut self, frame: &[u8]) -> Result<()> {
-        if self.file.is_none() {
-            self.file = Some(prepare(&self.path, self.sync, self.file_size)?);
-        }
-        let Some(file) = &self.file else { bail!("the file was not made") };
-        let length = frame.len().next_multiple_of(BLOCK);
-        let blocks = &mut self.memory[self.aligned..self.aligned + length];
+impl Block {
+    /// The frame, up to the end of its last block.
+    fn filled_with(&mut self, frame: &[u8]) -> &[u8] {
+        let blocks = &mut self.memory[self.aligned..self.aligned + frame.len().next_multiple_of(BLOCK)];
         blocks[..frame.len()].copy_from_slice(frame);
-        if self.position + length > self.file_size {
-            self.position = 0;
-        }
-        file.write_all_at(blocks, self.position as u64).context("write")?;
-        self.position += length;
-        if self.sync == Sync::Fdatasync {
-            file.sync_data().context("sync")?;
-        }
-        Ok(())
+        blocks
     }
 }
 
@@ -154,7 +169,7 @@ fn prepare(path: &Path, sync: Sync, file_size: usize) -> Result<File> {
         left -= length;
     }
     zeroed.sync_all().context("sync the zeroed file")?;
-    let flags = if sync == Sync::Dsync { O_DIRECT | libc::O_DSYNC } else { O_DIRECT };
+    let flags = if sync == Sync::Dsync { libc::O_DIRECT | libc::O_DSYNC } else { libc::O_DIRECT };
     let opened = OpenOptions::new().write(true).custom_flags(flags).open(path);
     opened.with_context(|| format!("open {} for direct I/O", path.display()))
 }

@@ -85,7 +85,8 @@ impl Produce {
     pub fn run(&self) -> Result<()> {
         ensure!(self.records > 0, "there is nothing to produce");
         ensure!(self.rate.is_none_or(|rate| rate > 0.0), "a rate is above 0");
-        let producer: Client = self.config().create_with_context(Tally::new(self.records)).context("make a producer")?;
+        let producer: Client =
+            self.config().create_with_context(Tally::new(self.records)).context("make a producer")?;
         // The topic's metadata is then known: the first record does not wait for it.
         partitions(producer.client(), &self.topic)?;
         let before = self.records_ever(&producer)?;
@@ -159,8 +160,7 @@ impl Produce {
     }
 
     fn send(&self, producer: &Client, value: &[u8], opaque: usize) -> Result<()> {
-        let mut record: BaseRecord<(), [u8], usize> =
-            BaseRecord::with_opaque_to(&self.topic, opaque).payload(value);
+        let mut record: BaseRecord<(), [u8], usize> = BaseRecord::with_opaque_to(&self.topic, opaque).payload(value);
         let mut progress = Instant::now();
         let mut done = producer.context().done();
         loop {
