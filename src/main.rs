@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use duramen::errors;
 use duramen::serve::{self, LogFormat, Options};
+use duramen_tools::{consume, group, produce, topic};
 
 /// A Kafka-protocol broker with a durable log on every core, and the commands to work with it.
 #[derive(Parser)]
@@ -17,11 +18,21 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Serve(Options),
+    #[command(subcommand)]
+    Topic(topic::Command),
+    Produce(produce::Command),
+    Consume(consume::Command),
+    #[command(subcommand)]
+    Group(group::Command),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(options) => serve(&options),
+        Command::Topic(command) => duramen_tools::report(topic::run(command)),
+        Command::Produce(command) => duramen_tools::report(produce::run(command)),
+        Command::Consume(command) => duramen_tools::report(consume::run(command)),
+        Command::Group(command) => duramen_tools::report(group::run(command)),
     }
 }
 

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use duramen_wire::ids::ShardId;
 
 use super::groups::Groups;
+use super::init_producer_id::ProducerIds;
 use super::sessions::Sessions;
 use crate::config::{self, Settings};
+use crate::controller::Owner;
 use crate::metadata::Keeper;
 use crate::metrics::Metrics;
 use crate::net::complaints::Complaints;
@@ -29,6 +31,7 @@ pub struct Services {
     /// Log lines about clients.
     pub complaints: Rc<Complaints>,
     pub groups: Groups,
+    pub producer_ids: RefCell<ProducerIds>,
     /// On the controller's shard, the keeper of the metadata.
     pub keeper: Option<Rc<Keeper>>,
 }
@@ -41,6 +44,14 @@ impl Services {
 
     pub fn config(&self) -> Rc<config::Broker> {
         self.config.borrow().clone()
+    }
+
+    /// Computes the typed settings anew, from the metadata as the shard knows it now.
+    pub fn refresh(&self, shard: &Shard) {
+        let image = shard.image.borrow();
+        let node = Owner::Broker(self.config.borrow().node_id);
+        let config = config::Broker::new(&self.settings, image.configs(&node), image.configs(&Owner::Cluster));
+        *self.config.borrow_mut() = Rc::new(config);
     }
 }
 

@@ -39,7 +39,7 @@ pub fn answer(context: &Context, caller: &Caller, request: DescribeQuorumRequest
     let listener = Listener::default()
         .with_name(StrBytes::from_string(context.listener_name().to_string()))
         .with_host(StrBytes::from_string(node.host.clone()))
-        .with_port(node.port);
+        .with_port(u16::try_from(node.port).unwrap_or_default());
     let voter = Node::default().with_node_id(BrokerId(context.config().node_id)).with_listeners(vec![listener]);
     response.with_nodes(vec![voter])
 }

@@ -4,6 +4,7 @@
 //! through [`serve`], one at a time per connection. Kafka's error codes appear here and nowhere below.
 
 pub mod context;
+pub mod controller;
 pub mod errors;
 pub mod exchange;
 pub mod fetch;
@@ -31,6 +32,7 @@ mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
 mod offset_for_leader_epoch;
+mod resources;
 
 use std::net::SocketAddr;
 

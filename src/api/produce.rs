@@ -4,9 +4,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use duramen_wire::batch::HEADER_LEN;
 use duramen_wire::ids::{ShardId, TopicPartitionId};
 use duramen_wire::messages::ResponseError;
-use duramen_wire::produce::{self, CurrentLeader, NodeEndpoint, PartitionResponse, ResponseEncoder, TopicName, TopicRef};
+use duramen_wire::produce::{
+    self, CurrentLeader, NodeEndpoint, PartitionResponse, ResponseEncoder, TopicName, TopicRef,
+};
 use duramen_wire::slices::Slices;
 
 use super::Context;
@@ -17,6 +20,13 @@ use crate::shard::message::{AppendBatch, AppendItem, AppendRefusal, ReplyTo};
 
 /// The client id with which Kafka's own admin client may write to internal topics.
 const ADMIN_CLIENT_ID: &[u8] = b"__admin_client";
+
+/// The first version that takes zstd.
+const ZSTD_SINCE: i16 = 7;
+/// Where a batch has its attributes, and what in them is the compression.
+const ATTRIBUTES_AT: usize = 21;
+const COMPRESSION_MASK: i16 = 7;
+const ZSTD: i16 = 4;
 
 /// A produce request as it was read, and what became of each of its partitions.
 #[derive(Default)]
@@ -47,11 +57,16 @@ impl ProduceState {
 pub type Unreadable = produce::Error;
 
 /// Reads the request and fills a box in `exchange.appends` for each shard that has a part in it; the caller sends them.
-pub fn begin(context: &Context, exchange: &mut Exchange, reply_to: ReplyTo, client_id: Option<&Range<usize>>) -> Result<(), Unreadable> {
+pub fn begin(
+    context: &Context,
+    exchange: &mut Exchange,
+    reply_to: ReplyTo,
+    client_id: Option<&Range<usize>>,
+) -> Result<(), Unreadable> {
     let request = exchange.request.clone();
     request.with(|bytes| {
         exchange.produce.request.parse(bytes, exchange.body, exchange.version)?;
-        let Exchange { produce: state, appends, spare_appends, .. } = exchange;
+        let Exchange { produce: state, appends, spare_appends, version, .. } = exchange;
         let ProduceState { request: parsed, answers, name_scratch } = state;
         answers.clear();
         answers.resize(parsed.partitions.len(), Answer { base_offset: -1, log_start_offset: -1, ..Answer::default() });
@@ -110,9 +125,23 @@ fn place(
         .and_then(|index| topic.partitions.get(index))
         .ok_or(ResponseError::UnknownTopicOrPartition)?;
     // Kafka: "Produce requests ... must have at least one record batch per partition".
-    let records = partition.records.clone().filter(|records| !records.is_empty()).ok_or(ResponseError::InvalidRecord)?;
+    let records =
+        partition.records.clone().filter(|records| !records.is_empty()).ok_or(ResponseError::InvalidRecord)?;
     let id = TopicPartitionId { topic: topic.id, partition: partition.index };
     Ok((placement.shard, AppendItem { partition: id, entry, records, result: Err(AppendRefusal::Pending) }))
+}
+
+/// Batches compressed with zstd need a client of Produce 7, and so do those who are to read them (KIP-110).
+fn check_compression(request: Slices<'_>, records: Option<&Range<usize>>, version: i16) -> Result<(), ResponseError> {
+    let records = match records {
+        Some(records) if version < ZSTD_SINCE && records.len() >= HEADER_LEN => records,
+        _ => return Ok(()),
+    };
+    let attributes = request.array::<2>(records.start + ATTRIBUTES_AT);
+    match i16::from_be_bytes(attributes) & COMPRESSION_MASK {
+        ZSTD => Err(ResponseError::UnsupportedCompressionType),
+        _ => Ok(()),
+    }
 }
 
 /// The exchange's box for a shard; a used one if there is one.
@@ -149,9 +178,7 @@ pub fn finish(context: &Context, exchange: &mut Exchange) {
         for topic in &state.request.topics {
             let name = match &topic.topic {
                 TopicRef::Id(id) => TopicName::Id(*id),
-                TopicRef::Name(range) => {
-                    TopicName::Name(bytes.contiguous(range.clone(), &mut state.name_scratch))
-                }
+                TopicRef::Name(range) => TopicName::Name(bytes.contiguous(range.clone(), &mut state.name_scratch)),
             };
             encoder.topic(name, topic.partitions.len());
             for entry in topic.partitions.clone() {
@@ -205,11 +232,8 @@ fn leader(context: &Context, id: TopicPartitionId) -> Option<CurrentLeader> {
 }
 
 fn endpoints(context: &Context) -> Vec<NodeEndpoint<'_>> {
-    let endpoint = |node| {
-        let crate::net::endpoints::Endpoint { id, host, port } = node;
-        NodeEndpoint { node_id: *id, host, port: *port, rack: None }
-    };
-    context.nodes().iter().map(endpoint).collect()
+    let nodes = context.nodes().iter();
+    nodes.map(|node| NodeEndpoint { node_id: node.id, host: &node.host, port: node.port, rack: None }).collect()
 }
 
 /// acks=0: nobody reads an answer, so an error closes the connection, as in Kafka.

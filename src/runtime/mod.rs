@@ -25,6 +25,7 @@ mod reactor;
 mod ring;
 mod semaphore;
 mod slab;
+mod sleep;
 mod stats;
 mod sys;
 mod task;
@@ -35,7 +36,8 @@ pub use duramen_wire::ids::ShardId;
 pub use buffers::{RECEIVE_BUFFER_LEN, Received};
 pub use executor::{JoinHandle, Spec, spawn_shard};
 pub use pool::Pool;
-pub use reactor::{Reactor, Sleep, TASK_RUN_MAX};
+pub use reactor::{Reactor, TASK_RUN_MAX};
+pub use sleep::Sleep;
 pub use stats::Stats;
 pub use task::{Cancelled, Task, TaskClass};
 

@@ -40,14 +40,13 @@ impl Pump {
         increment(&shared.counters.passes);
         shared.urgent.set(false);
         // What others have handed over may make a task runnable, so it is looked at before the decision to block.
-        let progress = self.take_inputs();
+        let progress = self.take_inputs() | shared.rearm_starved();
         if progress || shared.runnable.get() > 0 || !self.sleep() {
             shared.enter_ring(None);
         }
         shared.reap();
         self.take_inputs();
         shared.fire_timers();
-        shared.rearm_starved();
         if shared.runnable.get() > 0 {
             shared.submit();
         }
@@ -69,7 +68,9 @@ impl Pump {
         if timeout.is_zero() {
             return false;
         }
-        shared.buffers.borrow().set_starving(!shared.starved.borrow().is_empty());
+        let starving = !shared.starved.borrow().is_empty();
+        assert!(!starving || shared.buffers.borrow().free() == 0, "no connection waits while there are buffers");
+        shared.buffers.borrow().set_starving(starving);
         shared.home.prepare_sleep();
         if shared.has_inputs() {
             shared.home.end_sleep();
@@ -159,11 +160,13 @@ impl Shared {
             || self.pollers.borrow().iter().any(|poller| poller.has_work())
     }
 
-    /// Lets as many waiting connections receive again as there are buffers, adding buffers if none are left.
-    fn rearm_starved(self: &Rc<Self>) {
+    /// Lets connections that wait for buffers receive again, as many at a time as there are buffers, adding buffers if
+    /// none are left. Says whether there were any: those that have nothing to receive take no buffer, so that others may
+    /// follow in the next pass.
+    fn rearm_starved(self: &Rc<Self>) -> bool {
         let waiting = self.starved.borrow().len();
         if waiting == 0 {
-            return;
+            return false;
         }
         let mut buffers = self.buffers.borrow_mut();
         if buffers.free() == 0
@@ -179,6 +182,7 @@ impl Shared {
                 socket.rearm(self);
             }
         }
+        free > 0
     }
 
     /// Ends the sleep of another shard, if it sleeps.

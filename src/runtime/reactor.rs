@@ -23,6 +23,7 @@ use super::op::Op;
 use super::pool::Pool;
 use super::ring::Ring;
 use super::slab::Slab;
+use super::sleep::Sleep;
 use super::stats::{Counters, Stats};
 use super::task::{self, Header, Slot, Task, TaskClass};
 use super::timer::Timers;
@@ -59,7 +60,7 @@ impl Reactor {
 
     /// Ends at `deadline`, or soon after.
     pub fn sleep_until(&self, deadline: Instant) -> Sleep {
-        Sleep { shared: self.0.clone(), deadline, timer: None }
+        Sleep::new(self.0.clone(), deadline)
     }
 
     pub fn sleep(&self, duration: Duration) -> Sleep {
@@ -123,46 +124,6 @@ impl Reactor {
     /// Forgets the longest run of a task, so that the next one stands for the time from here on.
     pub fn reset_longest_run(&self) {
         self.0.counters.longest_run.set(Duration::ZERO);
-    }
-}
-
-/// See [`Reactor::sleep_until`].
-#[must_use = "a future does nothing unless it is awaited"]
-pub struct Sleep {
-    shared: Rc<Shared>,
-    deadline: Instant,
-    timer: Option<u32>,
-}
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if Instant::now() >= self.deadline {
-            return Poll::Ready(());
-        }
-        let mut timers = self.shared.timers.borrow_mut();
-        match self.timer.and_then(|timer| timers.waker_mut(timer)) {
-            Some(waker) => waker.clone_from(context.waker()),
-            None => {
-                let timer = timers.insert(self.deadline, context.waker().clone());
-                drop(timers);
-                self.timer = Some(timer);
-            }
-        }
-        Poll::Pending
-    }
-}
-
-impl Drop for Sleep {
-    fn drop(&mut self) {
-        // A timer in the heap has a deadline after the pump's last look at the clock; one that has fired is gone.
-        if let Some(timer) = self.timer
-            && self.deadline > self.shared.timers_fired_until.get()
-        {
-            let waker = self.shared.timers.borrow_mut().remove(timer);
-            drop(waker);
-        }
     }
 }
 

@@ -59,19 +59,29 @@ impl Ring {
         unsafe { BorrowedFd::borrow_raw(self.uring.as_raw_fd()) }.try_clone_to_owned()
     }
 
+    /// Makes room for `count` entries that must be submitted together.
+    pub fn reserve(&mut self, count: usize) -> io::Result<()> {
+        for _ in 0..PUSH_ATTEMPTS_MAX {
+            let queue = self.uring.submission();
+            if queue.capacity() - queue.len() >= count {
+                return Ok(());
+            }
+            drop(queue);
+            self.enter(false)?;
+        }
+        Err(io::Error::new(io::ErrorKind::ResourceBusy, "the submission queue of the ring does not drain"))
+    }
+
     /// Queues an entry; submits what is queued when there is no room.
     ///
     /// # Safety
     /// Whatever the entry points to stays valid and, where the kernel writes, untouched until its last completion.
     pub unsafe fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
-        for _ in 0..PUSH_ATTEMPTS_MAX {
-            // SAFETY: passed on to the caller.
-            if unsafe { self.uring.submission().push(entry) }.is_ok() {
-                return Ok(());
-            }
-            self.enter(false)?;
-        }
-        Err(io::Error::new(io::ErrorKind::ResourceBusy, "the submission queue of the ring does not drain"))
+        self.reserve(1)?;
+        // SAFETY: passed on to the caller.
+        let pushed = unsafe { self.uring.submission().push(entry) };
+        assert!(pushed.is_ok(), "there is the room that was reserved");
+        Ok(())
     }
 
     /// Submits what is queued and collects what has completed, without waiting; no system call if there is neither.

@@ -36,6 +36,8 @@ use crate::shard::message::{Reply, Request};
 const LANE_LEN: usize = 1024;
 /// Threads for blocking calls, for all shards together.
 const POOL_THREADS: usize = 4;
+/// Blocking calls that may wait for a thread.
+const POOL_QUEUE: usize = 256;
 
 /// Why the broker does not start, or ends badly.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +161,7 @@ fn start_shards(
     stop_requests: UnixStream,
     news: &mpsc::Sender<News>,
 ) -> Result<Shards, Error> {
-    let pool = Pool::new(POOL_THREADS);
+    let pool = Pool::new(POOL_THREADS, POOL_QUEUE);
     let mut stop_requests = Some(stop_requests);
     let mut shards = Vec::new();
     let ends = Mesh::new::<Request, Reply>(usize::from(ground.plan.shards), LANE_LEN);

@@ -35,8 +35,6 @@ use crate::shard::Shard;
 use crate::shard::metadata::partition_config;
 use crate::shard::notify::Notify;
 
-/// Where shards keep their own files.
-const SHARDS_DIR: &str = "shards";
 const METADATA_DIR: &str = "metadata";
 
 /// What a shard's thread is given to start with.
@@ -211,8 +209,10 @@ async fn take_up(
         metrics: Rc::new(Metrics::default()),
         complaints: Rc::new(Complaints::default()),
         groups: Groups::with_snapshots(&snapshots),
+        producer_ids: RefCell::default(),
         keeper,
     }));
+    Services::of(&shard).refresh(&shard);
     adopt(&shard, states, settings, node_id).await?;
     let topics: Vec<_> = shard.image.borrow().topics().map(|topic| topic.id).collect();
     for topic in topics {

@@ -26,6 +26,8 @@ pub enum Error {
 /// The settings of a topic as its log wants them.
 pub fn partition_config(image: &Image, settings: &Settings, node_id: i32, topic: &Topic) -> PartitionConfig {
     let layers = image.layers(settings, node_id);
+    let owners = [controller::Owner::Broker(node_id), controller::Owner::Cluster];
+    let broker = config::Broker::new(settings, image.configs(&owners[0]), image.configs(&owners[1]));
     let own = config::Topic::new(&topic.configs, &layers);
     PartitionConfig {
         durability: match own.durability {
@@ -43,7 +45,7 @@ pub fn partition_config(image: &Image, settings: &Settings, node_id: i32, topic:
         compact: own.cleanup_policy.compact,
         timestamp_before_max_ms: own.message_timestamp_before_max_ms,
         timestamp_after_max_ms: own.message_timestamp_after_max_ms,
-        producer_id_expiration_ms: layers.number("producer.id.expiration.ms"),
+        producer_id_expiration_ms: i64::from(broker.producer_id_expiration_ms),
         ..PartitionConfig::default()
     }
 }

@@ -57,25 +57,22 @@ impl RealDisk {
         self.reactor.blocking(move || call(&path)).await
     }
 
-    /// Moves the whole list by as many calls as it takes; returns the bytes moved.
-    async fn move_list(
+    /// Moves the whole list by as many steps as it takes; returns the bytes moved.
+    async fn move_list<F>(
         &self,
         file: &DiskFile,
         at: u64,
-        list: IoList,
-        start: impl Fn(InUse, u64, IoList, usize) -> Result<OpFuture, (io::Error, IoList)>,
-    ) -> (io::Result<usize>, IoList) {
-        let total = list.len();
-        let (mut list, mut done) = (list, 0);
+        mut list: IoList,
+        step: impl Fn(InUse, u64, IoList, usize) -> F,
+    ) -> (io::Result<usize>, IoList)
+    where
+        F: Future<Output = (io::Result<usize>, IoList)>,
+    {
+        let (total, mut done) = (list.len(), 0);
         while done < total {
-            let in_use = self.in_use(file).await;
-            let operation = match start(in_use, at + done as u64, list, done) {
-                Ok(operation) => operation,
-                Err((error, list)) => return (Err(error), list),
-            };
-            let (result, keep) = operation.await;
-            list = keep.into_list();
-            match moved(result) {
+            let result;
+            (result, list) = step(self.in_use(file).await, at + done as u64, list, done).await;
+            match result {
                 Ok(0) => break,
                 Ok(bytes) => {
                     done += bytes;
@@ -89,6 +86,32 @@ impl RealDisk {
             }
         }
         (Ok(done), list)
+    }
+
+    async fn read_step(&self, file: InUse, at: u64, list: IoList, skip: usize) -> (io::Result<usize>, IoList) {
+        match entries::read(&self.reactor.0, file, at, list, skip) {
+            Ok(read) => finish(read).await,
+            Err((error, list)) => (Err(error), list),
+        }
+    }
+
+    async fn write_step(&self, file: InUse, at: u64, list: IoList, skip: usize) -> (io::Result<usize>, IoList) {
+        match entries::write(&self.reactor.0, file, at, list, skip) {
+            Ok(write) => finish(write).await,
+            Err((error, list)) => (Err(error), list),
+        }
+    }
+
+    /// As `write_step`, and synced if nothing is left to write. The sync of a later step covers this one.
+    async fn stable_step(&self, file: InUse, at: u64, list: IoList, skip: usize) -> (io::Result<usize>, IoList) {
+        let given = entries::bytes_per_call(&list, skip);
+        match entries::write_and_sync(&self.reactor.0, file, at, list, skip) {
+            Ok(both) => match finish(both).await {
+                (Ok(0), list) => (Ok(given), list),
+                short_or_failed => short_or_failed,
+            },
+            Err((error, list)) => (Err(error), list),
+        }
     }
 }
 
@@ -106,22 +129,23 @@ impl Disk for RealDisk {
     }
 
     async fn write(&self, file: &DiskFile, at: u64, list: IoList, persist: Persist) -> (io::Result<()>, IoList) {
-        let flags = match persist {
-            Persist::Kernel => 0,
-            Persist::Stable => libc::RWF_DSYNC,
-        };
         let total = list.len();
-        let shared = &self.reactor.0;
-        let start = |in_use, at, list, skip| entries::write(shared, in_use, at, list, skip, flags);
-        match self.move_list(file, at, list, start).await {
+        let result = match persist {
+            Persist::Kernel => {
+                self.move_list(file, at, list, |file, at, list, skip| self.write_step(file, at, list, skip)).await
+            }
+            Persist::Stable => {
+                self.move_list(file, at, list, |file, at, list, skip| self.stable_step(file, at, list, skip)).await
+            }
+        };
+        match result {
             (Ok(done), list) if done < total => (Err(io::ErrorKind::WriteZero.into()), list),
             (result, list) => (result.map(drop), list),
         }
     }
 
     async fn read(&self, file: &DiskFile, at: u64, list: IoList) -> (io::Result<usize>, IoList) {
-        let shared = &self.reactor.0;
-        self.move_list(file, at, list, |in_use, at, list, skip| entries::read(shared, in_use, at, list, skip)).await
+        self.move_list(file, at, list, |file, at, list, skip| self.read_step(file, at, list, skip)).await
     }
 
     async fn sync(&self, file: &DiskFile) -> io::Result<()> {
@@ -211,6 +235,12 @@ impl Disk for RealDisk {
         let file = file.clone();
         self.reactor.blocking(move || mapping::read_in(file.0.fd(), range)).await
     }
+}
+
+/// The end of a read or write.
+async fn finish(operation: OpFuture) -> (io::Result<usize>, IoList) {
+    let (result, keep) = operation.await;
+    (moved(result), keep.into_list())
 }
 
 /// Bytes moved, or the error that a completion reports.

@@ -41,7 +41,9 @@ impl Socket {
         let socket = SockRef::from(&fd);
         // sendfile has no flag of its own for this; receives in the ring wait nevertheless.
         socket.set_nonblocking(true)?;
-        socket.set_tcp_nodelay(true)?;
+        if !socket.local_addr()?.is_unix() {
+            socket.set_tcp_nodelay(true)?;
+        }
         let core = SocketCore { fd, state: RefCell::default(), shut: Cell::new(false), dropped: Cell::new(false) };
         Ok(Self(Rc::new(Handle { core: Rc::new(core), reactor: reactor.clone() })))
     }

@@ -76,6 +76,51 @@ fn written_chunks_are_read_back() {
 }
 
 #[test]
+fn a_write_that_fails_says_so_at_either_level() {
+    on_shard(|reactor| async move {
+        let (directory, disk) = (directory(), RealDisk::new(&reactor));
+        let mut pool = ChunkPool::new(1 << 20);
+        let path = directory.path().join("log");
+        drop(disk.open(&path, Access::CreateDirect).await.unwrap());
+        let (direct, cached) =
+            (disk.open(&path, Access::Direct).await.unwrap(), disk.open(&path, Access::Cached).await.unwrap());
+        let chunk = filled(&mut pool, 1);
+        for persist in [Persist::Kernel, Persist::Stable] {
+            let unaligned = disk.write(&direct, 100, list(&[&chunk]), persist).await.0.unwrap_err();
+            assert_eq!(unaligned.raw_os_error(), Some(libc::EINVAL));
+            let read_only = disk.write(&cached, 0, list(&[&chunk]), persist).await.0.unwrap_err();
+            assert_eq!(read_only.raw_os_error(), Some(libc::EBADF));
+            disk.write(&direct, 0, list(&[&chunk]), persist).await.0.unwrap();
+        }
+        // Only the test's own operations are left: nothing waits for a completion that never comes.
+        assert_eq!(reactor.stats().operations, 1);
+    });
+}
+
+#[test]
+fn a_list_longer_than_one_call_takes_is_written_whole() {
+    on_shard(|reactor| async move {
+        let (directory, disk) = (directory(), RealDisk::new(&reactor));
+        let mut pool = ChunkPool::new(1 << 20);
+        let file = disk.open(&directory.path().join("log"), Access::CreateDirect).await.unwrap();
+        let chunk = filled(&mut pool, 1);
+        let mut blocks = IoList::default();
+        for index in 0..1500 {
+            let start = index % (CHUNK_LEN / BLOCK_LEN) * BLOCK_LEN;
+            blocks.push(chunk.clone(), start..start + BLOCK_LEN);
+        }
+        let (written, blocks) = disk.write(&file, 0, blocks, Persist::Stable).await;
+        written.unwrap();
+        assert_eq!(disk.len(&file).await.unwrap(), blocks.len() as u64);
+        let last = pool.take().unwrap();
+        let mut tail = IoList::default();
+        tail.push(last.clone(), 0..BLOCK_LEN);
+        disk.read(&file, 1499 * BLOCK_LEN as u64, tail).await.0.unwrap();
+        assert_eq!(bytes_of(&last, BLOCK_LEN), [1 + (1499 % 16) as u8; BLOCK_LEN]);
+    });
+}
+
+#[test]
 fn zeroed_ranges_are_zero_and_grow_the_file() {
     on_shard(|reactor| async move {
         let (directory, disk) = (directory(), RealDisk::new(&reactor));

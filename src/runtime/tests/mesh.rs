@@ -10,7 +10,7 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::PATIENCE;
+use super::{PATIENCE, Signal};
 use crate::runtime::mesh::{Mesh, Peers};
 use crate::runtime::{Pool, Reactor, ShardId, Spec, TaskClass, spawn_shard};
 
@@ -147,4 +147,45 @@ fn a_full_lane_suspends_the_caller_and_a_sleeper_is_woken() {
     });
     asking.unwrap().join();
     answering.unwrap().join();
+}
+
+#[test]
+fn a_request_to_a_sleeping_shard_is_answered_at_once() {
+    let pool = Pool::new(1, 4);
+    let mut ends = Mesh::new::<Option<u32>, u32>(2, 4);
+    let (second, first) = (ends.pop().unwrap(), ends.pop().unwrap());
+    let answering = spawn_shard(Spec::new(ShardId(1), pool.clone()), move |reactor| async move {
+        let last = Signal::default();
+        let ended = last.clone();
+        second.serve(
+            &reactor,
+            move |peers, from, value: Option<u32>| {
+                peers.reply(from, value.unwrap_or(0));
+                if value.is_none() {
+                    ended.set();
+                }
+            },
+            |_, _, _| {},
+        );
+        last.wait().await;
+        // The answer is pushed; a pass later it is announced.
+        reactor.sleep(Duration::from_millis(1)).await;
+        reactor.stats().wakes_sent
+    });
+    let asking = spawn_shard(Spec::new(ShardId(0), pool), move |reactor| async move {
+        let answer = Signal::default();
+        let answered = answer.clone();
+        let peers = first.serve(&reactor, |_, _, _| {}, move |_, _, _| answered.set());
+        for value in [Some(1), Some(2), Some(3), Some(4), None] {
+            // Both fall asleep.
+            reactor.sleep(Duration::from_millis(30)).await;
+            let start = reactor.now();
+            peers.request(ShardId(1), value).await.unwrap();
+            answer.wait().await;
+            assert!(start.elapsed() < Duration::from_millis(500), "answered after {:?}", start.elapsed());
+        }
+        reactor.stats().wakes_sent
+    });
+    assert!(asking.unwrap().join() > 0);
+    assert!(answering.unwrap().join() > 0);
 }

@@ -111,7 +111,9 @@ async fn pair(reactor: &Reactor) -> (Socket, TcpStream) {
 
 #[test]
 fn a_reader_that_does_not_read_holds_few_buffers() {
-    on_shard(|reactor| async move {
+    let mut plenty = spec();
+    plenty.receive_buffers = 200;
+    on_shard_of(plenty, |reactor| async move {
         let (socket, mut stream) = pair(&reactor).await;
         let total = 32 << 20;
         let writer = thread::spawn(move || stream.write_all(&pattern(total, 3)).unwrap());
