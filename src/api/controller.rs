@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use duramen_wire::ids::TopicId;
+use duramen_wire::ids::{ShardId, TopicId};
 use duramen_wire::messages::{ResponseError, StrBytes};
 use uuid::Uuid;
 
@@ -69,14 +69,27 @@ pub async fn commit<R: Send + 'static>(
     let made = with_keeper(shard, |keeper, shard| async move {
         let services = Services::of(&shard);
         let broker = services.config();
+        let mut settings_change = false;
         let decided = keeper.commit(|image| {
             let layers = image.layers(&services.settings, broker.node_id);
-            decide(&controller::Context { image, broker: &broker, layers, loads: &[] })
+            let (changes, decided) = decide(&controller::Context { image, broker: &broker, layers, loads: &[] });
+            settings_change = changes.iter().any(|change| matches!(change, Change::OwnerConfigsChanged(_)));
+            (changes, decided)
         });
         let (decided, made) = decided.await;
+        if settings_change {
+            refresh_all(&shard).await;
+        }
         made.map(|()| decided).map_err(|error| Failure::from(&error))
     });
     made.await?
+}
+
+/// Has every shard compute its typed settings anew.
+async fn refresh_all(shard: &Shard) {
+    for id in (0..shard.shards()).map(ShardId) {
+        shard.call(id, |shard| async move { Services::of(&shard).refresh(&shard) }).await;
+    }
 }
 
 /// As [`commit`], for a client that waits so long. What is under way goes on when the time is over.

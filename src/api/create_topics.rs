@@ -102,3 +102,46 @@ fn config(entry: config::Entry) -> CreatableTopicConfigs {
         .with_config_source(entry.source as i8)
         .with_is_sensitive(entry.sensitive)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Source;
+    use crate::controller::PartitionPlacement;
+    use duramen_wire::ids::{LeaderEpoch, ShardId};
+    use duramen_wire::messages::{ApiKey, encode_response};
+
+    fn made() -> Made {
+        let placement = PartitionPlacement { shard: ShardId(0), leader_epoch: LeaderEpoch(0) };
+        let topic = TopicCreated {
+            topic_id: new_topic_id(),
+            name: "t".into(),
+            configs: Default::default(),
+            partitions: vec![placement; 3],
+        };
+        let entry = config::Entry {
+            name: "retention.ms".into(),
+            value: Some("5".into()),
+            read_only: true,
+            is_default: false,
+            source: Source::DynamicTopic,
+            sensitive: true,
+            synonyms: Vec::new(),
+            kind: 5,
+            documentation: None,
+        };
+        Made { topic, configs: vec![entry] }
+    }
+
+    #[test]
+    fn no_version_is_given_what_it_cannot_carry() {
+        for version in ApiKey::CreateTopics.versions() {
+            let caller = Caller { client_id: String::new(), peer: ([127, 0, 0, 1], 1).into(), version };
+            let failure = Failure::new(ResponseError::PolicyViolation, "no");
+            let topics = vec![result(&caller, "t", Ok(made())), result(&caller, "u", Err(failure))];
+            assert_eq!(topics[0].num_partitions, if version < DESCRIBES_SINCE { -1 } else { 3 });
+            let response = CreateTopicsResponse::default().with_topics(topics);
+            encode_response(&response.into(), version, 1, &mut Vec::new()).expect("every version");
+        }
+    }
+}

@@ -33,8 +33,14 @@ pub async fn answer(context: &Context, caller: &Caller, request: DeleteTopicsReq
     });
     let decided = decided.await;
     let mut decided = decided.unwrap_or_else(|failure| (0..count).map(|_| Err(failure.clone())).collect()).into_iter();
-    let responses = selectors.into_iter().map(|selector| match selector {
-        Err(failure) => refused(caller, DeletableTopicResult::default().with_name(None), &failure),
+    let responses = selectors.into_iter().enumerate().map(|(at, selector)| match selector {
+        Err(failure) => {
+            // Only entries that may be ambiguous are refused here, and the answer repeats them.
+            let result = request.topics.get(at).map(|topic| {
+                DeletableTopicResult::default().with_name(topic.name.clone()).with_topic_id(topic.topic_id)
+            });
+            refused(caller, result.unwrap_or_default(), &failure)
+        }
         Ok(selector) => {
             let outcome = decided.next().expect("every topic was decided upon");
             result(caller, &selector, outcome)

@@ -34,9 +34,7 @@ pub async fn answer(context: &Context, caller: &Caller, request: DescribeConfigs
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name);
         results.push(match described {
-            Ok(entries) => result
-                .with_error_message(None)
-                .with_configs(entries.into_iter().map(|entry| described_as(entry, asked)).collect()),
+            Ok(entries) => result.with_configs(entries.into_iter().map(|entry| described_as(entry, asked)).collect()),
             Err(failure) => result.with_error_code(failure.code).with_error_message(failure.text()),
         });
         context.shard.reactor.yield_if_due().await;

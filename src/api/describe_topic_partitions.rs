@@ -11,7 +11,7 @@ use duramen_wire::messages::{
 };
 
 use super::Context;
-use super::metadata::TOPIC_OPERATIONS;
+use super::metadata::{OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS};
 use crate::controller::{Image, Topic, validate_topic_name};
 
 /// Kafka's default of `max.request.partition.size.limit`.
@@ -20,14 +20,21 @@ const PARTITIONS_MAX: usize = 2000;
 pub fn answer(context: &Context, request: DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse {
     let image = context.shard.image.borrow();
     let start = request.cursor.as_ref().map(|cursor| (cursor.topic_name.as_str(), cursor.partition_index));
-    if start.is_some_and(|(_, partition)| partition < 0) {
+    let asked: Vec<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
+    if !is_place_in(start, &asked) {
         // There is no code for the whole: each topic that was named carries it.
-        let refused = request.topics.iter().map(|topic| failed(&topic.name, ResponseError::InvalidRequest));
+        let refused = asked.iter().map(|name| {
+            failed(name, ResponseError::InvalidRequest).with_topic_authorized_operations(OPERATIONS_NOT_ASKED)
+        });
         return DescribeTopicPartitionsResponse::default().with_topics(refused.collect());
     }
-    let asked: Vec<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
     let max = usize::try_from(request.response_partition_limit).unwrap_or(0).clamp(1, PARTITIONS_MAX);
     page(&image, &asked, start, max, |shard| BrokerId(context.node_of(shard).id))
+}
+
+/// Whether a cursor points at a partition of what was asked for.
+fn is_place_in(cursor: Option<(&str, i32)>, asked: &[&str]) -> bool {
+    cursor.is_none_or(|(topic, partition)| partition >= 0 && (asked.is_empty() || asked.contains(&topic)))
 }
 
 /// Up to `max` partitions of the topics that were asked for, or of all, in the order of their names, from `start` on.
@@ -168,5 +175,15 @@ mod tests {
         assert_eq!(look(&image, &[], Some(("aa", 2)), 9), (vec![("b".into(), vec![0, 1])], None));
         let unknown = page(&image, &["nope", "no pe"], None, 9, |_| BrokerId(1));
         assert_eq!(unknown.topics.iter().map(|topic| topic.error_code).collect::<Vec<_>>(), [17, 3]);
+    }
+
+    #[test]
+    fn a_cursor_lies_within_what_was_asked_for() {
+        assert!(
+            is_place_in(None, &["a"]) && is_place_in(Some(("a", 0)), &["b", "a"]) && is_place_in(Some(("x", 9)), &[])
+        );
+        assert!(!is_place_in(Some(("a", -1)), &["a"]) && !is_place_in(Some(("c", 0)), &["a", "b"]));
+        // Beyond a topic's last partition nothing of it is left.
+        assert_eq!(look(&image(&[("a", 2)]), &["a"], Some(("a", 9)), 5), (vec![("a".into(), vec![])], None));
     }
 }

@@ -34,11 +34,9 @@ pub fn log_append(error: &append::Error) -> ResponseError {
         append::Error::Control | append::Error::NullKey => ResponseError::InvalidRecord,
         append::Error::Transactional => ResponseError::InvalidTxnState,
         append::Error::TimestampType => ResponseError::InvalidTimestamp,
-        append::Error::Producer(error) => match error {
-            producers::Error::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
-            producers::Error::InvalidProducerEpoch { .. } => ResponseError::InvalidProducerEpoch,
-            producers::Error::DuplicateSequence { .. } => ResponseError::DuplicateSequenceNumber,
-        },
+        append::Error::Producer(producers::Error::InvalidProducerEpoch { .. }) => ResponseError::InvalidProducerEpoch,
+        // A repetition of a batch that is remembered no more comes here too, as in Kafka.
+        append::Error::Producer(_) => ResponseError::OutOfOrderSequenceNumber,
         // The partition is on its way to another shard, or is being deleted: clients look again where it is.
         append::Error::Closed => ResponseError::NotLeaderOrFollower,
         append::Error::Busy { .. }

@@ -37,10 +37,10 @@ pub async fn answer(context: &Context, caller: &Caller, request: ListOffsetsRequ
         for asked in topic.partitions {
             let version = caller.version;
             let believed = (asked.current_leader_epoch >= 0).then_some(LeaderEpoch(asked.current_leader_epoch));
-            let (timestamp, now_ms) = (asked.timestamp, context.shard.now_ms());
+            let timestamp = asked.timestamp;
             let found = with_log(context, find(context, &topic.name, asked.partition_index), move |log| async move {
                 check_epoch(&log, believed)?;
-                look_up(&log, version, timestamp, now_ms).await
+                look_up(&log, version, timestamp).await
             });
             let answer = ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
             let (found, error) = match found.await {
@@ -55,7 +55,7 @@ pub async fn answer(context: &Context, caller: &Caller, request: ListOffsetsRequ
     ListOffsetsResponse::default().with_topics(topics)
 }
 
-async fn look_up(log: &Partition<RealDisk>, version: i16, timestamp: i64, now_ms: i64) -> Result<Found, ResponseError> {
+async fn look_up(log: &Partition<RealDisk>, version: i16, timestamp: i64) -> Result<Found, ResponseError> {
     let mark = |offset: Offset, epoch: Option<LeaderEpoch>| Found {
         offset: offset.0,
         timestamp: -1,
@@ -70,7 +70,7 @@ async fn look_up(log: &Partition<RealDisk>, version: i16, timestamp: i64, now_ms
         LATEST_TIERED if version >= 9 => Ok(NOTHING),
         EARLIEST_PENDING_UPLOAD if version >= 11 => Ok(NOTHING),
         negative if negative < 0 => Err(ResponseError::UnsupportedVersion),
-        time => record(log.offset_for_time(time, now_ms).await.map_err(|error| errors::log_read(&error))?),
+        time => record(log.offset_for_time(time).await.map_err(|error| errors::log_read(&error))?),
     }
 }
 

@@ -25,6 +25,7 @@ mod describe_configs;
 mod describe_log_dirs;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod disk_space;
 mod find_coordinator;
 mod init_producer_id;
 mod list_config_resources;

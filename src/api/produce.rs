@@ -79,7 +79,10 @@ pub fn begin(
         for topic in &parsed.topics {
             let found = find_topic(&image, bytes, &topic.topic, name_scratch);
             for entry in topic.partitions.clone() {
-                let placed = found.and_then(|found| place(found, parsed, entry, is_admin));
+                let records = parsed.partitions[entry].records.as_ref();
+                let placed = check_compression(bytes, records, *version)
+                    .and(found)
+                    .and_then(|found| place(found, parsed, entry, is_admin));
                 match placed {
                     Err(error) => answers[entry].error = error.code(),
                     Ok((shard, item)) => box_for(shard, appends, spare_appends, reply_to).items.push(item),
@@ -241,5 +244,25 @@ fn silent_fate(state: &ProduceState) -> Fate {
     match state.answers.iter().find(|answer| answer.error != 0) {
         None => Fate::Silent,
         Some(answer) => Fate::Close(format!("a produce request with acks=0 failed with error {}", answer.error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zstd_is_for_clients_that_know_it() {
+        let mut request = vec![0; 10 + HEADER_LEN];
+        let records = 10..request.len();
+        let mut check = |attributes: i16, version| {
+            request[10 + ATTRIBUTES_AT..][..2].copy_from_slice(&attributes.to_be_bytes());
+            check_compression(Slices::one(&request.as_slice()), Some(&records), version)
+        };
+        assert_eq!(check(ZSTD | 1 << 4, ZSTD_SINCE - 1), Err(ResponseError::UnsupportedCompressionType));
+        assert_eq!(check(ZSTD, ZSTD_SINCE), Ok(()));
+        assert_eq!(check(3, ZSTD_SINCE - 1), Ok(()));
+        // What is too short for a batch is refused by the log.
+        assert_eq!(check_compression(Slices::one(&[0; 22].as_slice()), Some(&(0..22)), 3), Ok(()));
     }
 }

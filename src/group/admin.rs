@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::appends::Change;
+use super::classic_group::{Group, State};
 use super::coordinator::{Context, Groups};
 use super::effect::{DescribeResponse, ListResponse, ListedGroup, Response};
 use super::error::ErrorCode;
 use super::event::{GroupRequest, ListRequest};
-use super::group::{Group, State};
 
 /// The only type of group that this coordinator keeps, as ListGroups names it.
 const GROUP_TYPE: &str = "classic";

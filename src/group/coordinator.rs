@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::appends::{Append, Appends, Change, Purpose};
+use super::classic_group::{Group, State};
 use super::config::{Config, TIMERS_PER_TICK_MAX};
 use super::effect::{Effect, Response};
 use super::error::{AppendError, ErrorCode};
 use super::event::{Event, ReplyTo};
-use super::group::{Group, State};
 use super::offset_store::CommittedOffset;
 use super::refuse::{self, refuse};
 use super::timers::{Timer, Timers};

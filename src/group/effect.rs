@@ -125,7 +125,13 @@ pub struct FetchedOffset {
 pub struct DeleteOffsetsResponse {
     pub error: ErrorCode,
     /// Empty on an error.
-    pub topics: Vec<(Arc<str>, Vec<(i32, ErrorCode)>)>,
+    pub topics: Vec<DeletedTopic>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedTopic {
+    pub topic: Arc<str>,
+    pub partitions: Vec<(i32, ErrorCode)>,
 }
 
 /// DescribeGroups. Versions before 6 answer a group that is not there with the state alone, without the error.

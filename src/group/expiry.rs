@@ -9,9 +9,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::appends::{Change, Purpose};
+use super::classic_group::{Group, State};
 use super::config::GROUPS_PER_EXPIRY_MAX;
 use super::coordinator::{Context, Groups};
-use super::group::{Group, State};
 use super::offset_store::CommittedOffset;
 use super::timers::Timer;
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::appends::{Change, Purpose};
+use super::classic_group::{Group, State};
 use super::coordinator::{Context, Groups};
 use super::effect::{JoinResponse, Response};
 use super::error::ErrorCode;
 use super::event::{JoinRequest, ReplyTo};
-use super::group::{Group, State};
 use super::member::Member;
 use super::rebalance::current_generation;
 use super::records::GroupValue;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::classic_group::{Group, State};
 use super::config::Config;
 use super::coordinator::{Context, Coordinator};
 use super::effect::Effect;
-use super::group::{Group, State};
 use super::member::Member;
 use super::offset_store::{CommittedOffset, Offsets};
 use super::records::{self, GroupValue, Key, decode_group, decode_key, decode_offset};

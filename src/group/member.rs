@@ -18,7 +18,7 @@ pub(super) struct Member {
     /// In the order of preference, no name twice.
     pub(super) protocols: Vec<(Arc<str>, Bytes)>,
     pub(super) assignment: Bytes,
-    /// The JoinGroup that is answered when the rebalance completes. Set and taken by [`Group`](super::group::Group)
+    /// The JoinGroup that is answered when the rebalance completes. Set and taken by [`Group`](super::classic_group::Group)
     /// alone, which counts it.
     pub(super) awaiting_join: Option<ReplyTo>,
     /// The SyncGroup that is answered when the leader's assignment is durable.

@@ -9,13 +9,13 @@
 
 mod admin;
 mod appends;
+mod classic_group;
 mod config;
 mod coordinator;
 mod effect;
 mod error;
 mod event;
 mod expiry;
-mod group;
 mod join;
 mod load;
 mod member;
@@ -29,12 +29,12 @@ mod snapshot;
 mod static_members;
 mod timers;
 
+pub use classic_group::State;
 pub use config::Config;
 pub use coordinator::{CommittedEntry, Coordinator};
 pub use effect::*;
 pub use error::{AppendError, ErrorCode};
 pub use event::*;
-pub use group::State;
 pub use load::{Error as LoadError, Loader};
 pub use offset_store::CommittedOffset;
 pub use refuse::{refuse, refuse_while_loading};

@@ -5,12 +5,14 @@
 use std::sync::Arc;
 
 use super::appends::{Change, Purpose};
+use super::classic_group::{Group, State};
 use super::config::RECORDS_PER_APPEND_MAX;
 use super::coordinator::{Context, Groups};
-use super::effect::{CommitResponse, DeleteOffsetsResponse, FetchResponse, FetchedOffset, FetchedTopic, Response};
+use super::effect::{
+    CommitResponse, DeleteOffsetsResponse, DeletedTopic, FetchResponse, FetchedOffset, FetchedTopic, Response,
+};
 use super::error::ErrorCode;
 use super::event::{CommitPartition, CommitRequest, CommitTopic, DeleteOffsetsRequest, FetchRequest};
-use super::group::{Group, State};
 use super::offset_store::{CommittedOffset, Offsets};
 use super::refuse::commit_response;
 
@@ -39,6 +41,10 @@ impl Context<'_> {
 
     /// Members commit in their generation; others (generation -1) only while nobody is in the group.
     fn check_commit(&self, groups: &Groups, request: &CommitRequest) -> Result<(), ErrorCode> {
+        let partitions: usize = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+        if partitions > self.config.offsets_per_group_max {
+            return Err(ErrorCode::InvalidCommitOffsetSize);
+        }
         let Some(group) = groups.get(&request.group_id) else {
             return match (request.generation < 0, request.knows_group_id_not_found) {
                 (true, _) if groups.len() >= self.config.groups_max => Err(ErrorCode::InvalidCommitOffsetSize),
@@ -47,7 +53,6 @@ impl Context<'_> {
                 (false, false) => Err(ErrorCode::IllegalGeneration),
             };
         };
-        let partitions: usize = request.topics.iter().map(|topic| topic.partitions.len()).sum();
         if group.offsets.len() + partitions > self.config.offsets_per_group_max && grows(group, request) {
             return Err(ErrorCode::InvalidCommitOffsetSize);
         }
@@ -136,7 +141,8 @@ impl Context<'_> {
                     changes.push(Change::tombstone(&group.id, &topic, partition));
                 }
             }
-            topics.push((topic, partitions.into_iter().map(|partition| (partition, error)).collect()));
+            let partitions = partitions.into_iter().map(|partition| (partition, error)).collect();
+            topics.push(DeletedTopic { topic, partitions });
         }
         let response = Response::DeleteOffsets(DeleteOffsetsResponse { error: ErrorCode::None, topics });
         if changes.is_empty() {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::appends::{Change, Purpose};
+use super::classic_group::{Group, InitialDelay, State};
 use super::coordinator::Context;
 use super::effect::{JoinResponse, Response, SyncResponse};
 use super::error::ErrorCode;
-use super::group::{Group, InitialDelay, State};
 use super::records::{GroupValue, MemberValue};
 use super::timers::Timer;
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::appends::Purpose;
+use super::classic_group::{Group, State};
 use super::coordinator::{Context, Groups};
 use super::effect::{JoinResponse, LeaveResponse, LeftMember, Response, SyncResponse};
 use super::error::ErrorCode;
 use super::event::{HeartbeatRequest, LeaveRequest, LeavingMember, SyncRequest};
-use super::group::{Group, State};
 use super::rebalance::current_assignment;
 use super::timers::Timer;
 

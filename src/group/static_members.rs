@@ -9,11 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::appends::Purpose;
+use super::classic_group::{Group, State};
 use super::coordinator::Context;
 use super::effect::{JoinResponse, Response, SyncResponse};
 use super::error::ErrorCode;
 use super::event::JoinRequest;
-use super::group::{Group, State};
 use super::rebalance::current_generation;
 use super::timers::Timer;
 

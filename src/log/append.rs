@@ -73,7 +73,7 @@ impl<D: Disk> Partition<D> {
     pub fn append(&self, batch: Slices<'_>, origin: Origin, now_ms: i64) -> Result<Appended, Error> {
         self.0.shard.now_ms.set(now_ms);
         let header = self.0.check(batch, origin, now_ms)?;
-        let summary = BatchSummary::from(&header);
+        let summary = summary(&header);
         let verdict = self.0.state.borrow().producers.check(&summary)?;
         if let Verdict::Duplicate { base_offset, last_offset, .. } = verdict {
             return Ok(Appended { base_offset, last_offset, end: last_offset.plus(1), duplicate: true });
@@ -198,13 +198,25 @@ pub(super) fn note_batch(
         epochs.assign(header.leader_epoch, base);
     }
     if header.has_producer() {
-        producers.record(&BatchSummary::from(header), base, now_ms);
+        producers.record(&summary(header), base, now_ms);
     }
     let index = segment.index.as_mut().expect("a segment that grows has its index in memory");
     index.append(base, segment.len as u32, header.max_timestamp, last, len as u32);
     segment.max_timestamp = segment.max_timestamp.max(header.max_timestamp);
     segment.first_timestamp.get_or_insert(header.max_timestamp);
     segment.len += len as u64;
+}
+
+/// What idempotence needs to know of a batch.
+fn summary(header: &BatchHeader) -> BatchSummary {
+    BatchSummary {
+        producer_id: header.producer_id,
+        producer_epoch: header.producer_epoch,
+        base_sequence: header.base_sequence,
+        last_sequence: header.last_sequence(),
+        last_offset_delta: header.last_offset_delta,
+        max_timestamp: header.max_timestamp,
+    }
 }
 
 fn check_health(health: &Health) -> Result<(), Error> {

@@ -30,6 +30,8 @@ pub(super) struct Checkpointing {
     path: PathBuf,
     generation: u64,
     records: RefCell<BTreeMap<TopicPartitionId, PartitionCheckpoint>>,
+    /// What `removable_to` answers, as of the last write.
+    removable: RefCell<BTreeMap<TopicPartitionId, Offset>>,
     /// What the file says of groups and the like, and what the next full checkpoint will say.
     attachments: RefCell<BTreeMap<String, Vec<u8>>>,
     attached: RefCell<BTreeMap<String, Vec<u8>>>,
@@ -44,16 +46,19 @@ pub(super) struct Checkpointing {
 }
 
 impl Checkpointing {
-    /// Reads what an earlier run left, to take the next generation.
-    pub async fn open<D: Disk>(disk: &D, dir: &Path) -> Result<Self> {
+    /// Reads what an earlier run left, to take the next generation: one that was never used, and that nobody who sends
+    /// records can guess, since records may be made to look like frames.
+    pub async fn open<D: Disk>(disk: &D, dir: &Path, nonce: u32) -> Result<Self> {
         let path = dir.join("checkpoint");
         let old = read(disk, &path).await?;
-        let generation = old.as_ref().map_or(0, |old| old.generation) + 1;
+        let count = (old.as_ref().map_or(0, |old| old.generation) >> 32) + 1;
+        let generation = count << 32 | u64::from(nonce);
         let attachments: BTreeMap<_, _> = old.into_iter().flat_map(|old| old.attachments).collect();
         Ok(Self {
             path,
             generation,
             records: RefCell::default(),
+            removable: RefCell::default(),
             attached: RefCell::new(attachments.clone()),
             attachments: RefCell::new(attachments),
             changes: Cell::new(1),
@@ -95,16 +100,31 @@ impl Checkpointing {
         }
     }
 
-    /// Moves the log start in a partition's record, and drops the segments below it.
-    pub fn set_log_start(&self, id: TopicPartitionId, log_start: Offset) {
-        if let Some(record) = self.records.borrow_mut().get_mut(&id) {
-            record.log_start = record.log_start.max(log_start.0);
-        }
+    /// Moves the log start in a partition's record. A partition without one gets a record that says nothing else.
+    pub fn set_log_start<D: Disk>(&self, partition: &Inner<D>, log_start: Offset) {
+        let fresh = || PartitionCheckpoint {
+            topic_id: *partition.id.topic.0.as_bytes(),
+            partition: partition.id.partition.0,
+            topic: partition.topic.clone(),
+            generation: partition.generation,
+            log_start: log_start.0,
+            synced_end: 0,
+            epoch: 0,
+            segments: Vec::new(),
+            epochs: Vec::new(),
+            producers: Vec::new(),
+        };
+        let mut records = self.records.borrow_mut();
+        let record = records.entry(partition.id).or_insert_with(fresh);
+        record.log_start = record.log_start.max(log_start.0);
+        drop(records);
         self.changed();
     }
 
-    pub fn contains(&self, id: TopicPartitionId) -> bool {
-        self.records.borrow().contains_key(&id)
+    /// Below which offset segments of a partition may be removed: the file on the disk says that the log starts there or
+    /// later, and its snapshot of what is derived from records (producers, epochs) reaches that far.
+    pub fn removable_to(&self, id: TopicPartitionId) -> Offset {
+        self.removable.borrow().get(&id).copied().unwrap_or_default()
     }
 
     fn changed(&self) {
@@ -189,14 +209,20 @@ impl<D: Disk> Shard<D> {
         }
     }
 
-    /// A snapshot takes the old record's place, unless the partition has left or its log start has moved meanwhile.
+    /// A snapshot takes the old record's place, unless the partition has left meanwhile, or has left and come back.
     fn replace_record(&self, mut snapshot: PartitionCheckpoint) {
         let checkpointing = &self.checkpointing;
-        let log_start = checkpointing.records.borrow().get(&snapshot.id()).map(|old| old.log_start);
-        if self.find(snapshot.id()).is_some() {
-            snapshot.log_start = log_start.map_or(snapshot.log_start, |old| old.max(snapshot.log_start));
-            checkpointing.insert(snapshot);
+        let id = snapshot.id();
+        if self.find(id).is_none_or(|partition| partition.generation != snapshot.generation) {
+            return;
         }
+        if let Some(old) = checkpointing.records.borrow().get(&id) {
+            if old.synced_end > snapshot.synced_end {
+                return;
+            }
+            snapshot.log_start = snapshot.log_start.max(old.log_start);
+        }
+        checkpointing.insert(snapshot);
     }
 
     /// Writes the records as they are. Once this has ended, the file has every change made before the call.
@@ -214,6 +240,8 @@ impl<D: Disk> Shard<D> {
             done.await;
         }
         let changes = this.changes.get();
+        let removable = |record: &PartitionCheckpoint| Offset(record.log_start.min(record.synced_end));
+        let removable = this.records.borrow().iter().map(|(id, record)| (*id, removable(record))).collect();
         let bytes = Checkpoint {
             shard: self.id.0,
             generation: this.generation,
@@ -228,12 +256,13 @@ impl<D: Disk> Shard<D> {
         this.writing.set(false);
         if result.is_ok() {
             this.written.set(changes);
+            *this.removable.borrow_mut() = removable;
         }
         this.done.notify();
         result.map_err(Error::io("cannot write", &this.path))
     }
 
-    fn partitions_now(&self) -> Vec<Rc<Inner<D>>> {
+    pub(super) fn partitions_now(&self) -> Vec<Rc<Inner<D>>> {
         self.partitions.borrow().values().map(|partition| partition.0.clone()).collect()
     }
 }

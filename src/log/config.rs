@@ -14,6 +14,8 @@ pub const SYNC_SPAN_MAX: u64 = 4 << 20;
 /// The bounds of one shard's log.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// An unpredictable number, drawn anew at each start: nobody who sends records may guess what a frame is marked with.
+    pub nonce: u32,
     /// Bytes of chunks: unwritten and hot records, journal frames, cold reads.
     pub memory_budget: usize,
     /// Bytes of the journal file, a multiple of 1 MiB.
@@ -47,6 +49,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            nonce: 0,
             memory_budget: 64 << 20,
             journal_len: 64 << 20,
             ring_len: 8 << 20,

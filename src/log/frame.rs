@@ -1,31 +1,26 @@
 //! The frames of journal and ring, format version 1: records on their way to the segments.
 //!
-//! ```text
-//! header    56 bytes: magic u32, version u32, head CRC u32, payload CRC u32, generation u64, sequence u64,
-//!                     length of the payload u64, number of entries u32, 12 bytes of zeros
-//! table     64 bytes per entry
-//! payload   the entries' bytes, one after the other
-//! padding   zeros, to the file's alignment
-//! ```
+//! A frame is whole or not there: it counts only if its CRCs hold and it carries the generation that the checkpoint
+//! names. Frames lie one after another from byte 0, each at a multiple of the file's alignment; one that does not fit
+//! before the end goes to byte 0 again and overwrites what is no longer needed. So what a reader finds are the frames of
+//! the last round up to the newest, then the rest of an old one, then frames of the round before; near the end of the
+//! file even single ones of earlier rounds, where later rounds turned back sooner.
 //!
-//! All integers are little-endian. The head CRC covers header and table from the field behind it on, so the payload's
-//! CRC is covered too, and a frame counts only if both hold. Two CRCs, because the payload is copied and counted before
-//! the table is complete.
+//! Of an overwritten frame the tail may remain, and it consists of what clients have sent: bytes that may have been made
+//! to look like a frame. That is why a generation is a number that was never used before and that no client can guess,
+//! and why a frame of another generation is not even looked at.
 
-use std::ops::Range;
+mod layout;
+mod scan;
 
-use duramen_wire::ids::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartitionId};
+pub use layout::{ENTRY_LEN, HEADER_LEN};
+pub use scan::{Frame, scan};
 
-/// Bytes of the header.
-pub const HEADER_LEN: usize = 56;
-/// Bytes of an entry.
-pub const ENTRY_LEN: usize = 64;
+use duramen_wire::ids::{LeaderEpoch, Offset, TopicPartitionId};
+use layout::{EntryFields, HeaderFields};
 
-const MAGIC: u32 = 0x4d52_4644;
-const VERSION: u32 = 1;
-const COVERED_FROM: usize = 12;
 /// No frame holds more entries.
-const ENTRIES_MAX: usize = 1 << 16;
+pub const ENTRIES_MAX: usize = 1 << 16;
 
 /// Bytes before the payload of a frame with so many entries.
 pub fn head_len(entries: usize) -> usize {
@@ -42,146 +37,62 @@ pub struct Entry {
     pub base: Offset,
     pub end: Offset,
     pub epoch: LeaderEpoch,
-    /// The base offset of the segment that the bytes belong to, and where in it.
+    /// The base offset of the segment that the bytes belong to, and where in it they begin.
     pub segment: Offset,
     pub position: u32,
+    /// Bytes of the payload that belong to it.
     pub len: u32,
 }
 
 /// Puts frames together, one at a time, without allocating once its buffer has grown.
+///
+/// First `begin`, then every `entry` and every piece of `payload`, each in its own order, then `finish`. The payload is
+/// only counted and summed up: its owner copies it to its place behind the head, at [`head_len`].
 #[derive(Debug, Default)]
 pub struct FrameWriter {
     head: Vec<u8>,
-    payload_crc: u32,
+    header: HeaderFields,
     payload_len: u64,
-    entries: u32,
+    declared_len: u64,
 }
 
 impl FrameWriter {
+    /// Forgets what was there and begins a frame. Sequence numbers go up by one with each frame of a generation.
     pub fn begin(&mut self, generation: u64, sequence: u64) {
         self.head.clear();
         self.head.resize(HEADER_LEN, 0);
-        self.head[16..24].copy_from_slice(&generation.to_le_bytes());
-        self.head[24..32].copy_from_slice(&sequence.to_le_bytes());
-        (self.payload_crc, self.payload_len, self.entries) = (0, 0, 0);
+        self.header = HeaderFields { generation, sequence, ..HeaderFields::default() };
+        (self.payload_len, self.declared_len) = (0, 0);
     }
 
+    /// Adds an entry.
+    ///
+    /// # Panics
+    /// If there are [`ENTRIES_MAX`] already.
     pub fn entry(&mut self, entry: &Entry) {
-        self.head.extend_from_slice(entry.id.topic.0.as_bytes());
-        self.head.extend_from_slice(&entry.base.0.to_le_bytes());
-        self.head.extend_from_slice(&entry.end.0.to_le_bytes());
-        self.head.extend_from_slice(&entry.segment.0.to_le_bytes());
-        self.head.extend_from_slice(&entry.id.partition.0.to_le_bytes());
-        self.head.extend_from_slice(&entry.generation.to_le_bytes());
-        self.head.extend_from_slice(&entry.epoch.0.to_le_bytes());
-        self.head.extend_from_slice(&entry.position.to_le_bytes());
-        self.head.extend_from_slice(&entry.len.to_le_bytes());
-        self.head.extend_from_slice(&[0; 4]);
-        self.entries += 1;
+        assert!((self.header.entries as usize) < ENTRIES_MAX, "a frame's entries are bounded");
+        EntryFields::from(entry).write(&mut self.head);
+        self.header.entries += 1;
+        self.declared_len += u64::from(entry.len);
     }
 
     /// Counts the next piece of the payload.
     pub fn payload(&mut self, bytes: &[u8]) {
-        self.payload_crc = crc32c::crc32c_append(self.payload_crc, bytes);
+        self.header.payload_crc = crc32c::crc32c_append(self.header.payload_crc, bytes);
         self.payload_len += bytes.len() as u64;
     }
 
     /// Header and table, to be put before the payload.
+    ///
+    /// # Panics
+    /// If the payload is not as long as the entries say, or longer than 4 GiB.
     pub fn finish(&mut self) -> &[u8] {
-        self.head[0..4].copy_from_slice(&MAGIC.to_le_bytes());
-        self.head[4..8].copy_from_slice(&VERSION.to_le_bytes());
-        self.head[12..16].copy_from_slice(&self.payload_crc.to_le_bytes());
-        self.head[32..40].copy_from_slice(&self.payload_len.to_le_bytes());
-        self.head[40..44].copy_from_slice(&self.entries.to_le_bytes());
-        let crc = crc32c::crc32c(&self.head[COVERED_FROM..]);
-        self.head[8..12].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(self.payload_len, self.declared_len, "the payload is what the entries say");
+        self.header.payload_len = u32::try_from(self.payload_len).expect("a frame is shorter than 4 GiB");
+        self.header.write(&mut self.head);
         &self.head
     }
 }
 
-/// A frame that was found.
-#[derive(Debug)]
-pub struct Frame<'a> {
-    pub generation: u64,
-    pub sequence: u64,
-    entries: Vec<(Entry, Range<usize>)>,
-    bytes: &'a [u8],
-}
-
-impl<'a> Frame<'a> {
-    pub fn entries(&self) -> impl Iterator<Item = (Entry, &'a [u8])> + '_ {
-        self.entries.iter().map(|(entry, range)| (*entry, &self.bytes[range.clone()]))
-    }
-}
-
-/// Finds all whole frames in the image of a journal or ring, where frames begin at multiples of `align`. Whether they
-/// still count is for the caller to say: older generations lie between newer ones.
-pub fn scan(bytes: &[u8], align: usize) -> impl Iterator<Item = Frame<'_>> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        while at < bytes.len() {
-            match parse(&bytes[at..]) {
-                Some((frame, len)) => {
-                    at += len.next_multiple_of(align);
-                    return Some(frame);
-                }
-                None => at += align,
-            }
-        }
-        None
-    })
-}
-
-fn parse(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
-    let header = bytes.first_chunk::<HEADER_LEN>()?;
-    if u32_at(header, 0) != MAGIC || u32_at(header, 4) != VERSION {
-        return None;
-    }
-    let count = u32_at(header, 40) as usize;
-    if count > ENTRIES_MAX {
-        return None;
-    }
-    let head = bytes.get(..head_len(count))?;
-    if crc32c::crc32c(&head[COVERED_FROM..]) != u32_at(header, 8) {
-        return None;
-    }
-    let payload_len = usize::try_from(u64_at(header, 32)).ok()?;
-    let len = head.len().checked_add(payload_len)?;
-    let payload = bytes.get(head.len()..len)?;
-    if crc32c::crc32c(payload) != u32_at(header, 12) {
-        return None;
-    }
-    let mut at = head.len();
-    let mut entries = Vec::with_capacity(count);
-    for entry in head[HEADER_LEN..].chunks_exact(ENTRY_LEN) {
-        let entry = parse_entry(entry);
-        let range = at..at + entry.len as usize;
-        at = range.end;
-        entries.push((entry, range));
-    }
-    let frame = Frame { generation: u64_at(header, 16), sequence: u64_at(header, 24), entries, bytes: &bytes[..len] };
-    (at == len).then_some((frame, len))
-}
-
-fn parse_entry(bytes: &[u8]) -> Entry {
-    let topic = uuid::Uuid::from_bytes(*bytes.first_chunk().expect("an entry has its length"));
-    let signed = |at| u64_at(bytes, at) as i64;
-    Entry {
-        id: TopicPartitionId { topic: TopicId(topic), partition: PartitionIndex(u32_at(bytes, 40) as i32) },
-        base: Offset(signed(16)),
-        end: Offset(signed(24)),
-        segment: Offset(signed(32)),
-        generation: u32_at(bytes, 44),
-        epoch: LeaderEpoch(u32_at(bytes, 48) as i32),
-        position: u32_at(bytes, 52),
-        len: u32_at(bytes, 56),
-    }
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(*bytes[at..].first_chunk().expect("the field lies within"))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(*bytes[at..].first_chunk().expect("the field lies within"))
-}
+#[cfg(test)]
+mod tests;

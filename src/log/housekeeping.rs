@@ -108,6 +108,9 @@ impl<D: Disk> Shard<D> {
             if self.checkpointing.is_due() {
                 self.checkpoint_in_background().await;
             }
+            self.write_indexes().await;
+            self.retain_in_background().await;
+            self.fill_caches().await;
             work.await;
         }
     }

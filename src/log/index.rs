@@ -1,8 +1,20 @@
-//! The offset and time index of a segment, in memory.
+//! The offset index and the time index of a segment: growing in memory, and sealed as Kafka's own two files.
+//!
+//! ```text
+//! offset index, 8 bytes each:  offset of a batch's last record, relative to the segment u32 | the batch's position u32
+//! time index, 12 bytes each:   largest timestamp so far i64 | relative offset of the last record of its batch u32
+//! ```
+//!
+//! Big-endian, both columns of both files go up. An entry is made every so many bytes; the last entry of the time index
+//! has the largest timestamp of the segment. Positions found here are where to begin to look, never more: what is found
+//! lies at or behind them. An index can always be made anew from its segment, so one that is damaged is thrown away.
+
+mod sealed;
+
+pub use sealed::{Error, SealedIndex};
 
 use duramen_wire::ids::Offset;
 
-/// Bytes of an entry in Kafka's offset index and time index.
 const OFFSET_ENTRY_LEN: usize = 8;
 const TIME_ENTRY_LEN: usize = 12;
 
@@ -11,20 +23,24 @@ const TIME_ENTRY_LEN: usize = 12;
 pub struct IndexBuilder {
     base: Offset,
     interval: u32,
-    max_entries: usize,
+    entries_max: usize,
+    /// Bytes since the last entry.
     since_entry: u32,
-    /// Base offset, position, last offset of an indexed batch.
-    offsets: Vec<(Offset, u32, Offset)>,
-    times: Vec<(i64, Offset)>,
+    /// Relative last offset and position of an indexed batch.
+    offsets: Vec<(u32, u32)>,
+    times: Vec<(i64, u32)>,
     max_timestamp: (i64, Offset),
 }
 
 impl IndexBuilder {
+    /// An index for the segment that begins at `base`, with an entry about every `interval` bytes and files of at most
+    /// `max_bytes` (`index.interval.bytes` and `segment.index.bytes`).
     pub fn new(base: Offset, interval: u32, max_bytes: u32) -> Self {
         Self {
             base,
             interval,
-            max_entries: (max_bytes as usize / TIME_ENTRY_LEN).max(1),
+            // One entry of the time index is kept for the largest timestamp.
+            entries_max: (max_bytes as usize / TIME_ENTRY_LEN).saturating_sub(1).max(1),
             since_entry: 0,
             offsets: Vec::new(),
             times: Vec::new(),
@@ -32,59 +48,79 @@ impl IndexBuilder {
         }
     }
 
-    /// Takes a batch at `position` into account; an entry is made every interval of bytes.
+    /// Takes into account a batch of `len` bytes at `position`, with records from `base` to `last`. Batches come in the
+    /// order in which they lie in the segment.
+    ///
+    /// # Panics
+    /// If `last` is before the segment or 2^32 offsets behind its begin; the log rolls before that.
     pub fn append(&mut self, base: Offset, position: u32, max_timestamp: i64, last: Offset, len: u32) {
+        assert!(self.base <= base && base <= last, "a batch lies in its segment");
         if max_timestamp > self.max_timestamp.0 {
             self.max_timestamp = (max_timestamp, last);
         }
         if self.since_entry > self.interval && !self.is_full() {
-            self.offsets.push((base, position, last));
-            if self.times.last().is_none_or(|(timestamp, _)| *timestamp < self.max_timestamp.0) {
-                self.times.push(self.max_timestamp);
-            }
+            self.offsets.push((self.relative(last), position));
+            self.add_time();
             self.since_entry = 0;
         }
         self.since_entry = self.since_entry.saturating_add(len);
     }
 
+    /// Whether no more entries can be made: time for the next segment.
     pub fn is_full(&self) -> bool {
-        self.offsets.len() >= self.max_entries
+        self.offsets.len() >= self.entries_max
     }
 
-    /// The position of the last indexed batch that does not begin beyond `offset`; 0 if none.
+    /// The position from where to look for the record at `offset`.
     pub fn lookup(&self, offset: Offset) -> u32 {
-        let next = self.offsets.partition_point(|(base, ..)| *base <= offset);
+        let next = self.offsets.partition_point(|(last, _)| self.base.plus(i64::from(*last)) <= offset);
         next.checked_sub(1).map_or(0, |index| self.offsets[index].1)
     }
 
+    /// The offset from where to look for the first record with a timestamp not before `timestamp`.
+    pub fn lookup_time(&self, timestamp: i64) -> Offset {
+        let next = self.times.partition_point(|(known, _)| *known < timestamp);
+        next.checked_sub(1).map_or(self.base, |index| self.base.plus(i64::from(self.times[index].1)))
+    }
+
+    /// The largest timestamp, -1 if there is none, and the last offset of the first batch that has it.
     pub fn max_timestamp(&self) -> (i64, Offset) {
         self.max_timestamp
     }
 
-    /// The offset from which to look for the first record with a timestamp not before `timestamp`.
-    pub fn lookup_time(&self, timestamp: i64) -> Offset {
-        let next = self.times.partition_point(|(known, _)| *known < timestamp);
-        next.checked_sub(1).map_or(self.base, |index| self.times[index].1)
-    }
-
-    /// Kafka's offset index: relative offset and position, both u32, big-endian.
+    /// The bytes of the offset index.
     pub fn encode_offset_index(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.offsets.len() * OFFSET_ENTRY_LEN);
-        for (_, position, last) in &self.offsets {
-            bytes.extend_from_slice(&((last.0 - self.base.0) as u32).to_be_bytes());
+        for (last, position) in &self.offsets {
+            bytes.extend_from_slice(&last.to_be_bytes());
             bytes.extend_from_slice(&position.to_be_bytes());
         }
         bytes
     }
 
-    /// Kafka's time index: timestamp i64 and relative offset u32, big-endian, the last entry for the largest timestamp.
+    /// The bytes of the time index.
     pub fn encode_time_index(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity((self.times.len() + 1) * TIME_ENTRY_LEN);
-        let last = Some(self.max_timestamp).filter(|last| last.0 >= 0 && self.times.last() != Some(last));
-        for (timestamp, offset) in self.times.iter().chain(&last) {
+        let mut all = self.clone();
+        all.add_time();
+        let mut bytes = Vec::with_capacity(all.times.len() * TIME_ENTRY_LEN);
+        for (timestamp, last) in &all.times {
             bytes.extend_from_slice(&timestamp.to_be_bytes());
-            bytes.extend_from_slice(&((offset.0 - self.base.0) as u32).to_be_bytes());
+            bytes.extend_from_slice(&last.to_be_bytes());
         }
         bytes
     }
+
+    fn add_time(&mut self) {
+        let (timestamp, last) = self.max_timestamp;
+        if timestamp > self.times.last().map_or(-1, |(known, _)| *known) {
+            self.times.push((timestamp, self.relative(last)));
+        }
+    }
+
+    fn relative(&self, offset: Offset) -> u32 {
+        u32::try_from(offset.0 - self.base.0).expect("a segment holds fewer than 2^32 offsets")
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,16 +16,22 @@ use std::rc::Rc;
 use duramen_wire::ids::{ShardId, TopicPartitionId};
 
 use super::checkpointing::Checkpointing;
+use super::cold::Cold;
 use super::config::Options;
 use super::disk::Disk;
 use super::files::Files;
 use super::hot::Memory;
+use super::indexes::Indexes;
 use super::journal::Journal;
 use super::partition::{Inner, Partition};
 use super::ring::Ring;
 use super::stats::Counters;
 use super::wait::Event;
 use super::{checkpoint, paths};
+
+/// The part of the memory budget that is for cold reads: one in so many bytes, but enough for one read.
+const COLD_SHARE: usize = 8;
+const COLD_BUDGET_MIN: usize = 2 << 20;
 
 /// A future of this shard.
 pub type LocalBoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -95,6 +101,8 @@ pub(super) struct Shard<D: Disk> {
     pub observer: Rc<dyn Observer>,
     pub memory: Memory,
     pub files: RefCell<Files<D>>,
+    pub indexes: Indexes,
+    pub cold: Cold,
     pub journal: Journal<D>,
     pub ring: RefCell<Ring<D>>,
     pub checkpointing: Checkpointing,
@@ -107,6 +115,8 @@ pub(super) struct Shard<D: Disk> {
     pub next_due_ms: Cell<i64>,
     /// When retention is due; `i64::MAX` while there is nothing that could ever go.
     pub retention_due_ms: Cell<i64>,
+    /// When it was last looked at.
+    pub retained_ms: Cell<i64>,
     /// The latest time that the log was told.
     pub now_ms: Cell<i64>,
     /// Wakes the housekeeper.
@@ -127,16 +137,21 @@ impl<D: Disk> Log<D> {
     ) -> Result<Self> {
         let dir = paths::shard_dir(data_dir, shard);
         disk.create_dir(&dir).await.map_err(Error::io("cannot create", &dir))?;
-        for above in [&data_dir.join(paths::SHARDS), data_dir] {
+        // The data directory itself may be new, too.
+        let parent = data_dir.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        for above in [&data_dir.join(paths::SHARDS), data_dir, parent] {
             disk.sync_dir(above).await.map_err(Error::io("cannot sync", above))?;
         }
-        let checkpointing = Checkpointing::open(&disk, &dir).await?;
+        let checkpointing = Checkpointing::open(&disk, &dir, options.nonce).await?;
         let generation = checkpointing.generation();
         let journal = Journal::open(&disk, &dir, &options, generation).await?;
         let ring = Ring::open(&disk, &dir, &options, generation).await?;
         disk.sync_dir(&dir).await.map_err(Error::io("cannot sync", &dir))?;
+        let cold_budget = (options.memory_budget / COLD_SHARE).max(COLD_BUDGET_MIN).min(options.memory_budget / 2);
         let shard = Shard {
-            memory: Memory::new(options.memory_budget),
+            memory: Memory::new(options.memory_budget - cold_budget),
+            indexes: Indexes::default(),
+            cold: Cold::new(cold_budget),
             files: RefCell::new(Files::new(options.open_files_max)),
             disk,
             data_dir: data_dir.to_owned(),
@@ -153,6 +168,7 @@ impl<D: Disk> Log<D> {
             restless: RefCell::default(),
             next_due_ms: Cell::new(i64::MAX),
             retention_due_ms: Cell::new(i64::MAX),
+            retained_ms: Cell::new(i64::MIN),
             now_ms: Cell::new(0),
             housekeeping: Event::default(),
             counters: Counters::default(),

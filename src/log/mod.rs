@@ -14,6 +14,7 @@ pub mod append;
 mod buffer;
 mod checkpoint;
 mod checkpointing;
+mod cold;
 mod commit;
 pub mod config;
 pub mod disk;
@@ -23,6 +24,7 @@ mod frame;
 mod hot;
 mod housekeeping;
 mod index;
+mod indexes;
 mod journal;
 #[expect(clippy::module_inception, reason = "the log of a shard is the module's chief type")]
 mod log;
@@ -33,6 +35,7 @@ mod paths;
 pub mod producers;
 pub mod read;
 pub mod recovery;
+mod retention;
 mod ring;
 mod segment;
 #[cfg(any(test, feature = "sim"))]
@@ -40,6 +43,9 @@ pub mod sim;
 mod space;
 mod stats;
 mod tail;
+#[cfg(test)]
+mod tests;
+pub mod times;
 mod wait;
 mod writer;
 

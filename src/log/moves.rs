@@ -24,7 +24,7 @@ use super::log::{Error, Log, Result, Shard};
 use super::partition::{Health, Inner, Partition, State};
 use super::paths;
 use super::producers::Producers;
-use super::segment::{Segment, Stage, next_start};
+use super::segment::{Segment, next_start};
 use super::tail::{Mark, Tail};
 use super::wait::Event;
 
@@ -95,8 +95,7 @@ impl<D: Disk> Log<D> {
         for partition in &adopted {
             shard.partitions.borrow_mut().insert(partition.id(), partition.clone());
         }
-        shard.retention_due_ms.set(i64::MIN);
-        shard.housekeeping.notify();
+        shard.retention_due_by(now_ms);
         Ok(adopted)
     }
 
@@ -179,6 +178,7 @@ impl<D: Disk> Shard<D> {
     fn forget(&self, inner: &Rc<Inner<D>>) {
         self.partitions.borrow_mut().remove(&inner.id);
         self.files.borrow_mut().forget_partition(inner.id);
+        self.indexes.forget_partition(inner.id);
         self.restless.borrow_mut().retain(|other| !Rc::ptr_eq(other, inner));
         inner.close();
     }
@@ -328,16 +328,13 @@ impl State {
             ring_holds: Default::default(),
             dir_unsynced: false,
             zeroing: None,
+            hints: [None; super::cold::HINTS],
+            hint_next: 0,
             closing: false,
             restless: false,
             last_append_ms: now_ms,
             unsynced_since_ms: None,
         }
-    }
-
-    /// Whether all segments but the last are sealed, as they are in a partition that nobody writes.
-    pub(super) fn is_sealed_but_last(&self) -> bool {
-        self.segments.iter().rev().skip(1).all(|segment| segment.stage >= Stage::Sealed)
     }
 }
 

@@ -21,6 +21,7 @@ use std::rc::Rc;
 
 use duramen_wire::ids::{LeaderEpoch, Offset, TopicPartitionId};
 
+use super::cold::{HINTS, Hint};
 use super::config::{Durability, PartitionConfig};
 use super::disk::Disk;
 use super::epochs::Epochs;
@@ -107,6 +108,9 @@ pub(super) struct State {
     /// The range of the active segment's file that is being zeroed.
     pub zeroing: Option<std::ops::Range<u64>>,
 
+    /// Where earlier cold reads have ended.
+    pub hints: [Option<Hint>; HINTS],
+    pub hint_next: usize,
     /// On its way out of this log: no more appends.
     pub closing: bool,
     /// In the shard's list of partitions that have something due.
@@ -163,7 +167,7 @@ impl<D: Disk> Partition<D> {
     /// Changes the settings; appends that wait for the old level are committed at the new one.
     pub fn set_config(&self, config: PartitionConfig) {
         self.0.state.borrow_mut().config = config;
-        self.0.shard.retention_due_ms.set(i64::MIN);
+        self.0.shard.retention_due_by(self.0.shard.now_ms.get());
         self.0.settle();
     }
 

@@ -22,6 +22,10 @@ pub(super) struct Segment {
     pub stage: Stage,
     /// The index while it is in memory; afterwards it is read from its files.
     pub index: Option<IndexBuilder>,
+    /// Whether that index knows all batches of the segment: after recovery it may lack those that were not read.
+    pub index_complete: bool,
+    /// When it was last read from the disk, and before that.
+    pub read_ms: [i64; 2],
     /// Whether the file exists, maybe not yet its name on stable storage.
     pub created: bool,
     /// Bytes of the file that are records or zeros on the disk.
@@ -52,6 +56,8 @@ impl Segment {
             first_timestamp: None,
             stage: Stage::Active,
             index: Some(index),
+            index_complete: true,
+            read_ms: [i64::MIN; 2],
             created: false,
             zeroed: 0,
         }

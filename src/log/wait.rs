@@ -59,8 +59,13 @@ mod tests {
 
     #[test]
     fn a_listener_ends_at_the_next_notify_and_not_before() {
+        struct Nobody;
+        impl std::task::Wake for Nobody {
+            fn wake(self: std::sync::Arc<Self>) {}
+        }
         let event = Event::default();
-        let mut context = Context::from_waker(Waker::noop());
+        let waker = Waker::from(std::sync::Arc::new(Nobody));
+        let mut context = Context::from_waker(&waker);
         event.notify();
         let mut listener = event.listen();
         assert!(Pin::new(&mut listener).poll(&mut context).is_pending());

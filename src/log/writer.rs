@@ -193,6 +193,7 @@ impl<D: Disk> Writer<D> {
             let mut state = partition.state.borrow_mut();
             state.sealed(base, self.shard.now_ms.get());
         }
+        self.shard.retention_due_by(self.shard.now_ms.get());
         self.shard.housekeeping.notify();
         Ok(())
     }

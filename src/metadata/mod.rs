@@ -1,13 +1,14 @@
 //! The keeper of the metadata, on the controller's shard: it makes changes durable, one after the other, and then has
 //! every shard apply them. What may change, and how, is decided by the pure `controller`.
 
+mod moves;
 mod store;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use duramen_wire::ids::ShardId;
+use duramen_wire::ids::{ShardId, TopicPartitionId};
 
 pub use store::{Error as StoreError, Found, Store};
 
@@ -30,6 +31,8 @@ pub enum Error {
     /// The change stands; a shard could not carry it out.
     #[error("shard {shard}: {reason}")]
     Shard { shard: ShardId, reason: String },
+    #[error("partition {partition} cannot be moved: {reason}")]
+    Move { partition: TopicPartitionId, reason: String },
 }
 
 /// Makes changes one at a time.
@@ -98,6 +101,11 @@ impl Keeper {
             return Ok(());
         }
         self.write(&changes).await?;
+        self.apply(changes).await
+    }
+
+    /// Has all shards apply changes that are durable.
+    async fn apply(&self, changes: Vec<Change>) -> Result<(), Error> {
         let changes: Arc<[Change]> = changes.into();
         let mut outcome = Ok(());
         for shard in (0..self.shard.shards()).map(ShardId) {

@@ -9,6 +9,7 @@ pub mod calls;
 pub mod hosted;
 pub mod message;
 pub mod metadata;
+mod moves;
 pub mod notify;
 pub mod reads;
 pub mod request_bytes;

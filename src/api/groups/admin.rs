@@ -135,11 +135,11 @@ pub async fn delete_offsets(context: &Context, request: OffsetDeleteRequest) -> 
         Ok(_) => return failed(ErrorCode::UnknownServerError),
         Err(error) => return failed(error),
     };
-    let topics = deleted.topics.iter().map(|(name, partitions)| {
-        let partitions = partitions.iter().map(|(index, error)| {
+    let topics = deleted.topics.iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|(index, error)| {
             OffsetDeleteResponsePartition::default().with_partition_index(*index).with_error_code(error.code())
         });
-        OffsetDeleteResponseTopic::default().with_name(TopicName(wire(name))).with_partitions(partitions.collect())
+        OffsetDeleteResponseTopic::default().with_name(TopicName(wire(&topic.topic))).with_partitions(partitions.collect())
     });
     failed(deleted.error).with_topics(topics.collect())
 }

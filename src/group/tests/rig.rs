@@ -253,7 +253,7 @@ impl Rig {
         self.send(Event::DeleteOffsets(DeleteOffsetsRequest { reply, group_id: GROUP.into(), topics }));
         match self.answered(reply) {
             Response::DeleteOffsets(response) => {
-                let errors = response.topics.iter().flat_map(|(_, partitions)| partitions).map(|(_, error)| *error);
+                let errors = response.topics.iter().flat_map(|topic| &topic.partitions).map(|(_, error)| *error);
                 (response.error, errors.collect())
             }
             other => panic!("{other:?}"),

@@ -32,7 +32,7 @@ use super::ring::RING_ALIGN;
 use super::{checkpointing, paths};
 use partition::Found;
 pub use report::Note;
-use scan::Reader;
+pub(super) use scan::{Item, Reader};
 
 /// What recovery found.
 #[derive(Debug, Default)]
@@ -129,7 +129,7 @@ impl Statements {
 
     /// Takes the frames of one file that count. All records must be here already.
     fn add_frames(&mut self, image: &[u8], align: usize, stable: bool, checkpoint: &Checkpoint) {
-        for frame in frame::scan(image, align).filter(|frame| frame.generation == checkpoint.generation) {
+        for frame in frame::scan(image, align, checkpoint.generation) {
             for (entry, bytes) in frame.entries() {
                 let record = self.records.get(&entry.id);
                 if record.is_none_or(|record| record.generation == entry.generation) {

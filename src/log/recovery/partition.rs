@@ -61,7 +61,8 @@ impl Found<'_> {
         let names = list(&reader.disk, self.dir).await?;
         let bases: Vec<Offset> = names.iter().filter_map(|entry| paths::parse_segment(&entry.name, "log")).collect();
         let mut progress = self.begin(&bases);
-        let kept = self.remove_below_start(&reader.disk, &bases, progress.state.log_start).await?;
+        let removable = self.record.as_ref().map_or(0, |record| record.log_start.min(record.synced_end));
+        let kept = self.remove_below(&reader.disk, &bases, Offset(removable)).await?;
         self.read_segments(reader, &kept, &mut progress).await?;
         self.replay(&mut progress, report);
         if progress.state.log_end < progress.known_end {
@@ -96,9 +97,10 @@ impl Found<'_> {
         Progress { state, torn: None, detached: Vec::new(), replayed: Vec::new(), known_end }
     }
 
-    /// Ends a removal by retention: segments that lie wholly below the log start go.
-    async fn remove_below_start<D: Disk>(&self, disk: &D, bases: &[Offset], log_start: Offset) -> Result<Vec<Offset>> {
-        let first = bases.iter().rposition(|base| *base <= log_start).unwrap_or(0);
+    /// Ends a removal by retention: segments that lie wholly below the log start go, as far as the record has what is
+    /// derived from them.
+    async fn remove_below<D: Disk>(&self, disk: &D, bases: &[Offset], removable: Offset) -> Result<Vec<Offset>> {
+        let first = bases.iter().rposition(|base| *base <= removable).unwrap_or(0);
         for base in &bases[..first] {
             for extension in ["index", "timeindex", "log"] {
                 let path = paths::segment(self.dir, *base, extension);
@@ -150,6 +152,7 @@ impl Found<'_> {
                 return Ok(());
             }
             segment.len = recorded.len;
+            segment.index_complete = recorded.len == 0;
             segment.max_timestamp = recorded.max_timestamp;
             segment.first_timestamp = Some(recorded.first_timestamp).filter(|_| recorded.len > 0);
             progress.state.log_end = end;
@@ -276,7 +279,10 @@ impl Progress {
     /// Adds a segment; those before it are sealed.
     fn push(&mut self, segment: Segment) {
         if let Some(last) = self.state.segments.last_mut() {
-            last.stage = Stage::Sealed;
+            // Of a segment that a checkpoint has as sealed, the index files were written, or will be missed when asked for.
+            let read = last.index_complete && last.len > 0;
+            last.stage = if read { Stage::Sealed } else { Stage::Indexed };
+            last.index = last.index.take().filter(|_| read);
         }
         self.state.segments.push(segment);
     }

@@ -212,11 +212,23 @@ fn operations_outlive_their_futures() {
             drop(reactor.timeout_at(now, disk.read(&file, at, list(&[&read]))).await);
             drop(reactor.timeout_at(now, disk.sync(&file)).await);
             drop(reactor.timeout_at(now, disk.list(directory.path())).await);
+            if round % 10 == 0 {
+                reactor.yield_now().await;
+            }
         }
+        while reactor.stats().operations > 1 {
+            reactor.sleep(Duration::from_millis(1)).await;
+        }
+        // And once dropped after its end, which nobody saw.
+        let mut unseen = Box::pin(disk.write(&file, 0, list(&[&written]), Persist::Kernel));
+        assert!(reactor.timeout_at(reactor.now(), unseen.as_mut()).await.is_none());
+        reactor.sleep(Duration::from_millis(20)).await;
+        drop(unseen);
         // The bound on operations in flight is free again, and the chunks with it.
         while Arc::strong_count(&written) + Arc::strong_count(&read) > 2 {
             reactor.sleep(Duration::from_millis(1)).await;
         }
+        assert_eq!(reactor.stats().operations, 1);
         disk.write(&file, 0, list(&[&written]), Persist::Kernel).await.0.unwrap();
         assert_eq!(disk.read(&file, 0, list(&[&read])).await.0.unwrap(), CHUNK_LEN);
         assert!(bytes_of(&read, CHUNK_LEN) == bytes_of(&written, CHUNK_LEN));

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::world::{Asked, World};
-use crate::group::group::Group;
+use super::world::{Asked, Partition, World};
+use crate::group::classic_group::Group;
 use crate::group::records::{Key, decode_key, decode_offset};
 use crate::group::*;
 
@@ -50,7 +50,7 @@ pub(super) fn check_reply(world: &mut World, asked: &Asked, response: &Response)
 /// All members of a generation agree on its protocol.
 fn joined(world: &mut World, request: &JoinRequest, response: &JoinResponse) {
     let life = world.lives.get(&request.group_id).copied().unwrap_or(0);
-    let key = (world.crashes, Arc::clone(&request.group_id), life, response.generation);
+    let key = (world.crashes, (Arc::clone(&request.group_id), life, response.generation));
     let chosen = world.chosen.entry(key).or_insert_with(|| response.protocol_name.clone());
     assert_eq!(*chosen, response.protocol_name);
     assert!(request.protocols.iter().any(|(name, _)| Some(name) == response.protocol_name.as_ref()));
@@ -62,7 +62,8 @@ fn joined(world: &mut World, request: &JoinRequest, response: &JoinResponse) {
 /// A member has one assignment in a generation, also across crashes.
 fn synced(world: &mut World, request: &SyncRequest, response: &SyncResponse) {
     let life = world.lives.get(&request.group_id).copied().unwrap_or(0);
-    let key = (Arc::clone(&request.group_id), life, request.generation, Arc::clone(&request.member_id));
+    let generation = (Arc::clone(&request.group_id), life, request.generation);
+    let key = (generation, Arc::clone(&request.member_id));
     let assigned = world.assigned.entry(key).or_insert_with(|| response.assignment.clone());
     assert_eq!(*assigned, response.assignment, "two assignments for {request:?}");
     if !response.assignment.is_empty() {
@@ -73,38 +74,39 @@ fn synced(world: &mut World, request: &SyncRequest, response: &SyncResponse) {
 
 /// An acknowledged commit is in the log.
 fn committed(world: &mut World, request: &CommitRequest, response: &CommitResponse) {
+    fold_log(world);
     for (topic, answer) in request.topics.iter().zip(&response.topics) {
         for (partition, (_, error)) in topic.partitions.iter().zip(&answer.partitions) {
             if error.is_ok() {
                 let offset = partition.offset;
-                assert!(logged_commits(world).any(|(_, committed)| committed == Some(offset)), "{offset} is lost");
+                assert!(world.ever_committed.contains(&offset), "{offset} is lost");
                 world.commits_granted += 1;
             }
         }
     }
 }
 
-type Partition = (Arc<str>, Arc<str>, i32);
-
-fn logged_commits(world: &World) -> impl Iterator<Item = (Partition, Option<i64>)> {
-    world.log.iter().filter_map(|record| match decode_key(record.key.clone()).unwrap() {
-        Key::Offset { group, topic, partition } => {
-            let committed = record.value.clone().map(|value| decode_offset(value).unwrap().offset);
-            Some(((group, topic, partition), committed))
+fn fold_log(world: &mut World) {
+    for record in &world.log[world.folded..] {
+        if let Key::Offset { group, topic, partition } = decode_key(record.key.clone()).unwrap() {
+            match &record.value {
+                Some(value) => {
+                    let offset = decode_offset(value.clone()).unwrap().offset;
+                    world.ever_committed.insert(offset);
+                    world.durable.insert((group, topic, partition), offset);
+                }
+                None => {
+                    world.durable.remove(&(group, topic, partition));
+                }
+            }
         }
-        _ => None,
-    })
+    }
+    world.folded = world.log.len();
 }
 
 /// What the coordinator says is committed is what the durable log says.
-fn check_offsets(world: &World) {
-    let mut expected: BTreeMap<Partition, i64> = BTreeMap::new();
-    for (partition, committed) in logged_commits(world) {
-        match committed {
-            Some(offset) => expected.insert(partition, offset),
-            None => expected.remove(&partition),
-        };
-    }
+fn check_offsets(world: &mut World) {
+    fold_log(world);
     let entries = world.coordinator.committed_offsets();
     let found: BTreeMap<Partition, i64> = entries
         .map(|entry| {
@@ -112,7 +114,7 @@ fn check_offsets(world: &World) {
             (partition, entry.committed.offset)
         })
         .collect();
-    assert_eq!(found, expected);
+    assert_eq!(found, world.durable);
 }
 
 fn note_vanished_groups(world: &mut World) {

@@ -13,6 +13,12 @@ use crate::group::*;
 
 const CLIENTS: usize = 9;
 
+/// Group, its life, generation.
+pub(super) type Generation = (Arc<str>, u32, i32);
+
+/// Group, topic, partition.
+pub(super) type Partition = (Arc<str>, Arc<str>, i32);
+
 /// What was asked, by whom.
 pub(super) struct Asked {
     pub(super) client: Option<usize>,
@@ -25,6 +31,10 @@ pub(super) struct World {
     pub(super) now: i64,
     /// What is durable.
     pub(super) log: Vec<Record>,
+    /// What the log says is committed, from its first `folded` records, and every offset that was ever committed.
+    pub(super) durable: BTreeMap<Partition, i64>,
+    pub(super) ever_committed: BTreeSet<i64>,
+    pub(super) folded: usize,
     in_flight: VecDeque<(AppendId, Vec<Record>)>,
     snapshot: Option<Vec<u8>>,
     clients: Vec<Client>,
@@ -33,10 +43,10 @@ pub(super) struct World {
     /// How often a group was seen to vanish; generations begin anew then.
     pub(super) lives: BTreeMap<Arc<str>, u32>,
     pub(super) alive: BTreeSet<Arc<str>>,
-    /// Group, life, generation, member: what it was assigned.
-    pub(super) assigned: BTreeMap<(Arc<str>, u32, i32, Arc<str>), Bytes>,
-    /// Start of the coordinator, group, life, generation: the protocol.
-    pub(super) chosen: BTreeMap<(usize, Arc<str>, u32, i32), Option<Arc<str>>>,
+    /// What each member was assigned.
+    pub(super) assigned: BTreeMap<(Generation, Arc<str>), Bytes>,
+    /// The protocol, by the start of the coordinator and the generation.
+    pub(super) chosen: BTreeMap<(usize, Generation), Option<Arc<str>>>,
     pub(super) generations: BTreeMap<Arc<str>, (usize, u32, i32)>,
     pub(super) trace: Vec<String>,
     pub(super) syncs_granted: usize,
@@ -59,6 +69,9 @@ impl World {
             config,
             now: 0,
             log: Vec::new(),
+            durable: BTreeMap::new(),
+            ever_committed: BTreeSet::new(),
+            folded: 0,
             in_flight: VecDeque::new(),
             snapshot: None,
             clients: (0..CLIENTS).map(|index| Client::new(index, random)).collect(),
@@ -103,16 +116,21 @@ impl World {
         self.ask(reply, None, event);
     }
 
-    /// The oldest append becomes durable, or, rarely, fails.
+    /// The oldest appends become durable, or, rarely, fail; the news of them comes in any order.
     pub(super) fn complete_append(&mut self, random: &mut SmallRng) {
-        let Some((id, records)) = self.in_flight.pop_front() else { return };
-        let result = if random.random_bool(0.04) {
-            Err(AppendError::Unavailable)
-        } else {
-            self.log.extend(records);
-            Ok(self.log.len() as i64)
-        };
-        self.step(Event::AppendDone { id, result });
+        let count = random.random_range(1..=3).min(self.in_flight.len());
+        let mut news = Vec::new();
+        for (id, records) in self.in_flight.drain(..count) {
+            let fails = random.random_bool(0.04);
+            if !fails {
+                self.log.extend(records);
+            }
+            let result = if fails { Err(AppendError::Unavailable) } else { Ok(self.log.len() as i64) };
+            news.insert(random.random_range(0..=news.len()), (id, result));
+        }
+        for (id, result) in news {
+            self.step(Event::AppendDone { id, result });
+        }
     }
 
     pub(super) fn pass_time(&mut self, ms: i64) {

@@ -1,0 +1,441 @@
+//! Reads from the disk: of what is no longer in memory.
+//!
+//! They have chunks of their own, so that they take nothing from what is hot, and their number is bounded. A sealed
+//! segment that is read twice within [`WARM_MS`] is read into the page cache, in the background; once a range is there,
+//! the answer is the file itself, for sendfile.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use duramen_wire::batch::{BatchHeader, HEADER_LEN};
+use duramen_wire::ids::{Offset, TopicPartitionId};
+
+use super::buffer::Buffer;
+use super::disk::{Access, Disk};
+use super::files::Key;
+use super::log::Shard;
+use super::memory::{BLOCK_LEN, ChunkPool, IoList, SLAB_LEN};
+use super::partition::{Health, Inner, Partition, State};
+use super::paths;
+use super::read::{Error, ReadKind, ReadOut};
+use super::segment::Stage;
+use super::wait::Event;
+
+/// Most bytes that one cold read returns, but for a single batch that is larger.
+pub const COLD_READ_MAX: usize = 1 << 20;
+/// Two reads of a segment within this time make it worth caching.
+pub const WARM_MS: i64 = 60_000;
+/// Bytes that are read into the page cache at a time, and how many such requests may wait.
+const FILL_LEN: u64 = 8 << 20;
+const FILLS_MAX: usize = 8;
+/// Ends of earlier reads that a partition remembers, so that who reads on finds his place without searching.
+pub(super) const HINTS: usize = 8;
+
+/// A place between two batches of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hint {
+    offset: Offset,
+    segment: Offset,
+    position: u64,
+}
+
+/// What cold reads of a shard share.
+pub(super) struct Cold {
+    pub pool: RefCell<ChunkPool>,
+    running: Cell<usize>,
+    done: Event,
+    /// Buffers that no read uses now.
+    idle: RefCell<Vec<(Buffer, IoList)>>,
+    /// Ranges to be read into the page cache.
+    fills: RefCell<VecDeque<(TopicPartitionId, Offset, u64)>>,
+}
+
+impl Cold {
+    pub fn new(budget: usize) -> Self {
+        Self {
+            pool: RefCell::new(ChunkPool::new(budget)),
+            running: Cell::new(0),
+            done: Event::default(),
+            idle: RefCell::default(),
+            fills: RefCell::default(),
+        }
+    }
+}
+
+/// Memory of one cold read; gives back what it has when it is dropped, also in the middle of a read.
+struct Room<'a> {
+    cold: &'a Cold,
+    buffer: Buffer,
+    list: IoList,
+}
+
+impl Cold {
+    fn room(&self) -> Room<'_> {
+        let (buffer, list) = self.idle.borrow_mut().pop().unwrap_or_default();
+        Room { cold: self, buffer, list }
+    }
+}
+
+impl Room<'_> {
+    /// Makes the buffer `len` bytes long or longer.
+    fn grow(&mut self, len: usize) -> Result<(), Error> {
+        let mut pool = self.cold.pool.borrow_mut();
+        if len > pool.budget() {
+            // A batch that is larger than all memory for cold reads gets memory of its own, which goes with it.
+            let mut own = ChunkPool::new(len.next_multiple_of(SLAB_LEN));
+            while self.buffer.len() < len {
+                self.buffer.push(own.take().ok_or(Error::Busy)?);
+            }
+        }
+        while self.buffer.len() < len {
+            self.buffer.push(pool.take().ok_or(Error::Busy)?);
+        }
+        Ok(())
+    }
+
+    /// Fills the buffer's first `len` bytes from block `at` on; how many there were.
+    async fn read<D: Disk>(&mut self, disk: &D, file: &D::File, at: u64, len: usize) -> std::io::Result<usize> {
+        self.buffer.list(0..len, &mut self.list);
+        let (result, list) = disk.read(file, at, std::mem::take(&mut self.list)).await;
+        self.list = list;
+        self.list.clear();
+        result
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        let mut pool = self.cold.pool.borrow_mut();
+        self.buffer.drain().for_each(|chunk| pool.give_back(chunk));
+        let (buffer, list) = (std::mem::take(&mut self.buffer), std::mem::take(&mut self.list));
+        self.cold.idle.borrow_mut().push((buffer, list));
+    }
+}
+
+/// Where to look for a batch.
+struct Place {
+    segment: Offset,
+    /// A batch begins here, at or before the one that is looked for.
+    position: u64,
+    /// The offset of that batch, where it is known.
+    exact: bool,
+    /// The end of what is in the file.
+    end: u64,
+    sealed: bool,
+}
+
+/// One of the bounded number of cold reads.
+struct Turn<'a>(&'a Cold);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.running.set(self.0.running.get() - 1);
+        self.0.done.notify();
+    }
+}
+
+impl<D: Disk> Partition<D> {
+    /// As `read`, for what `read` called cold. It answers `Hot` with the bytes in `out`, or `File`.
+    pub async fn read_cold(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        up_to: Offset,
+        min_one_batch: bool,
+        out: &mut ReadOut,
+    ) -> Result<ReadKind<D>, Error> {
+        let inner = &self.0;
+        let _turn = inner.shard.cold_turn().await;
+        // It may have become hot, or have gone, while this waited.
+        match self.read(from, max_bytes, up_to, min_one_batch, out)? {
+            ReadKind::Cold => {}
+            other => return Ok(other),
+        }
+        let limit = inner.state.borrow().check_range(from, up_to)?;
+        let place = inner.place_of(from).await?;
+        if place.sealed
+            && place.exact
+            && let Some((file, range)) = inner.find_cached(&place, max_bytes, limit).await?
+        {
+            inner.shard.counters.bytes_read_cached.add(range.end - range.start);
+            return Ok(ReadKind::File { file, range });
+        }
+        let wanted = Wanted { from, max_bytes: max_bytes.min(COLD_READ_MAX), limit, one: min_one_batch };
+        inner.read_direct(&place, &wanted, out).await?;
+        Ok(ReadKind::Hot)
+    }
+
+    /// As `read_cold`, always with the bytes.
+    pub(super) async fn read_bytes(&self, from: Offset, up_to: Offset, out: &mut ReadOut) -> Result<(), Error> {
+        let inner = &self.0;
+        let _turn = inner.shard.cold_turn().await;
+        let limit = inner.state.borrow().check_range(from, up_to)?;
+        let place = inner.place_of(from).await?;
+        let wanted = Wanted { from, max_bytes: BLOCK_LEN, limit, one: true };
+        inner.read_direct(&place, &wanted, out).await
+    }
+}
+
+/// What a cold read is for.
+struct Wanted {
+    from: Offset,
+    max_bytes: usize,
+    limit: Offset,
+    one: bool,
+}
+
+impl<D: Disk> Shard<D> {
+    async fn cold_turn(&self) -> Turn<'_> {
+        let cold = &self.cold;
+        if cold.running.get() >= self.options.cold_reads_max.max(1) {
+            self.counters.cold_read_waits.add(1);
+        }
+        while cold.running.get() >= self.options.cold_reads_max.max(1) {
+            cold.done.listen().await;
+        }
+        cold.running.set(cold.running.get() + 1);
+        Turn(cold)
+    }
+
+    /// Reads into the page cache what was asked for.
+    pub(super) async fn fill_caches(&self) {
+        loop {
+            let Some((id, base, position)) = self.cold.fills.borrow_mut().pop_front() else { return };
+            let Some(partition) = self.find(id) else { continue };
+            let len = {
+                let state = partition.state.borrow();
+                state.segments.iter().find(|segment| segment.base == base).map(|segment| segment.len)
+            };
+            if let Some(len) = len
+                && let Ok(file) = partition.cached_file(base).await
+            {
+                let range = position..len.min(position + FILL_LEN);
+                if let Err(cause) = self.disk.fill_cache(&file, range).await {
+                    tracing::debug!(partition = %id, segment = base.0, error = %cause, "the page cache was not filled");
+                }
+            }
+        }
+    }
+}
+
+impl<D: Disk> Inner<D> {
+    async fn place_of(&self, from: Offset) -> Result<Place, Error> {
+        let (mut place, from_disk) = {
+            let state = self.state.borrow();
+            if state.health == Health::Closed {
+                return Err(Error::Closed);
+            }
+            state.place_of(from)
+        };
+        if from_disk {
+            let failed = |_| Error::Io { segment: place.segment, source: std::io::Error::other("no index") };
+            place.position = u64::from(self.sealed_index(place.segment).await.map_err(failed)?.lookup(from));
+        }
+        Ok(place)
+    }
+
+    async fn read_direct(&self, place: &Place, wanted: &Wanted, out: &mut ReadOut) -> Result<(), Error> {
+        out.clear();
+        let mut room = self.shard.cold.room();
+        self.read_place(place, wanted, &mut room, out).await?;
+        self.shard.counters.bytes_read_cold.add(out.bytes as u64);
+        Ok(())
+    }
+
+    /// Reads from `place` on until the batch that holds the wanted offset is in the buffer, and as much behind it as is
+    /// wanted.
+    async fn read_place(
+        &self,
+        place: &Place,
+        wanted: &Wanted,
+        room: &mut Room<'_>,
+        out: &mut ReadOut,
+    ) -> Result<(), Error> {
+        let segment = place.segment;
+        let failed = |source| Error::Io { segment, source };
+        let file = self.direct_file(segment).await.map_err(failed)?;
+        let (mut at, mut need) = (place.position, wanted.max_bytes.max(BLOCK_LEN));
+        loop {
+            let block = at / BLOCK_LEN as u64 * BLOCK_LEN as u64;
+            let len = ((at - block) as usize + need).min((place.end - block) as usize).next_multiple_of(BLOCK_LEN);
+            room.grow(len)?;
+            let count = room.read(&self.shard.disk, &file, block, len).await.map_err(failed)?;
+            self.shard.counters.cold_read_bytes.add(count as u64);
+            let have = block + (count as u64).min(place.end - block);
+            match walk(&room.buffer, block, at, have, wanted)
+                .map_err(|position| Error::Corrupt { segment, position })?
+            {
+                Walked::Found { start, end, next } if start < end => {
+                    let range = (start - block) as usize..(end - block) as usize;
+                    out.bytes = range.len();
+                    let mut pool = self.shard.cold.pool.borrow_mut();
+                    room.buffer.publish(range, &mut out.slices, |chunk| pool.give_back(chunk));
+                    drop(pool);
+                    let hint = Hint { offset: next, segment, position: end };
+                    self.state.borrow_mut().note_hint(hint, self.shard.now_ms.get());
+                    return Ok(());
+                }
+                Walked::Found { .. } => return Ok(()),
+                Walked::More { position, len } if position == at && need >= len => {
+                    return Err(Error::Corrupt { segment, position });
+                }
+                Walked::More { position, len } => (at, need) = (position, len.max(wanted.max_bytes)),
+            }
+        }
+    }
+
+    /// The part of a sealed segment to send by sendfile, if it is in the page cache. If it is not, but worth it, it will
+    /// be.
+    async fn find_cached(
+        &self,
+        place: &Place,
+        max_bytes: usize,
+        limit: Offset,
+    ) -> Result<Option<(D::File, std::ops::Range<u64>)>, Error> {
+        let (base, start) = (place.segment, place.position);
+        let whole = self.state.borrow().segment_end(base).is_some_and(|end| end <= limit);
+        if !whole || !self.state.borrow().is_warm(base, self.shard.now_ms.get()) {
+            return Ok(None);
+        }
+        let failed = |source| Error::Io { segment: base, source };
+        let file = self.cached_file(base).await.map_err(failed)?;
+        let most = start + max_bytes as u64;
+        let end = if place.end <= most {
+            place.end
+        } else {
+            let no_index = |_| failed(std::io::Error::other("no index"));
+            let index = self.sealed_index(base).await.map_err(no_index)?;
+            u64::from(index.position_before(most.min(u64::from(u32::MAX)) as u32))
+        };
+        let in_cache = start < end && self.shard.disk.is_cached(&file, start..end);
+        if !in_cache {
+            self.want_cached(base, start);
+            return Ok(None);
+        }
+        // What comes next is read from there, so its offset has to be known.
+        let next = match end == place.end {
+            true => None,
+            false => Some(self.offset_at(&file, end).await.map_err(failed)?),
+        };
+        if let Some(offset) = next {
+            let hint = Hint { offset, segment: base, position: end };
+            self.state.borrow_mut().note_hint(hint, self.shard.now_ms.get());
+        }
+        Ok(Some((file, start..end)))
+    }
+
+    fn want_cached(&self, base: Offset, position: u64) {
+        let mut fills = self.shard.cold.fills.borrow_mut();
+        if fills.len() < FILLS_MAX && !fills.contains(&(self.id, base, position)) {
+            fills.push_back((self.id, base, position));
+            self.shard.housekeeping.notify();
+        }
+    }
+
+    /// The base offset of the batch at a position, from the page cache.
+    async fn offset_at(&self, file: &D::File, position: u64) -> std::io::Result<Offset> {
+        let block = position / BLOCK_LEN as u64 * BLOCK_LEN as u64;
+        let within = (position - block) as usize;
+        let mut room = self.shard.cold.room();
+        room.grow(2 * BLOCK_LEN).map_err(std::io::Error::other)?;
+        let count = room.read(&self.shard.disk, file, block, 2 * BLOCK_LEN).await?;
+        match count >= within + size_of::<i64>() {
+            true => Ok(Offset(i64::from_be_bytes(room.buffer.array(within)))),
+            false => Err(std::io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    async fn direct_file(&self, base: Offset) -> std::io::Result<D::File> {
+        self.open_file(base, Access::Direct).await
+    }
+
+    async fn cached_file(&self, base: Offset) -> std::io::Result<D::File> {
+        self.open_file(base, Access::Cached).await
+    }
+
+    async fn open_file(&self, base: Offset, access: Access) -> std::io::Result<D::File> {
+        let key = Key { id: self.id, base, cached: access == Access::Cached };
+        let open = self.shard.files.borrow_mut().get(key);
+        if let Some(file) = open {
+            return Ok(file);
+        }
+        let file = self.shard.disk.open(&paths::segment(&self.dir, base, "log"), access).await?;
+        self.shard.files.borrow_mut().insert(key, file.clone());
+        Ok(file)
+    }
+}
+
+impl State {
+    /// Where to look for `from`, and whether the segment's index on the disk says it better.
+    fn place_of(&self, from: Offset) -> (Place, bool) {
+        let segment = &self.segments[self.segment_of(from)];
+        let sealed = segment.stage >= Stage::Sealed;
+        let end = segment.len.min(self.written.pos.saturating_sub(segment.start));
+        let mut place = Place { segment: segment.base, position: 0, exact: from == segment.base, end, sealed };
+        let hint = self.hints.iter().flatten().find(|hint| hint.offset == from && hint.segment == segment.base);
+        if let Some(hint) = hint {
+            place.position = hint.position;
+            place.exact = true;
+        } else if let Some(index) = &segment.index {
+            place.position = u64::from(index.lookup(from));
+        }
+        (place, hint.is_none() && from != segment.base && segment.index.is_none())
+    }
+
+    fn note_hint(&mut self, hint: Hint, now_ms: i64) {
+        self.hints[self.hint_next % HINTS] = Some(hint);
+        self.hint_next += 1;
+        if let Some(segment) = self.segments.iter_mut().find(|segment| segment.base == hint.segment) {
+            segment.read_ms = [segment.read_ms[1], now_ms];
+        }
+    }
+
+    /// Whether a segment was read twice within [`WARM_MS`] of now.
+    fn is_warm(&self, base: Offset, now_ms: i64) -> bool {
+        let Some(segment) = self.segments.iter().find(|segment| segment.base == base) else { return false };
+        now_ms.saturating_sub(segment.read_ms[0]) <= WARM_MS
+    }
+
+    /// The offset behind a segment that is not the last.
+    fn segment_end(&self, base: Offset) -> Option<Offset> {
+        let index = self.segments.iter().position(|segment| segment.base == base)?;
+        self.segments.get(index + 1).map(|next| next.base)
+    }
+}
+
+/// What walking over the headers in a buffer has found.
+enum Walked {
+    /// The bytes to return lie at `start..end` of the file; `next` is the offset behind them.
+    Found { start: u64, end: u64, next: Offset },
+    /// The batch at `position` has to be read, `len` bytes or more.
+    More { position: u64, len: usize },
+}
+
+/// Walks from the batch at `at`. The buffer holds the file's bytes from `block` to `have`. The error is the position of
+/// what is no batch.
+fn walk(buffer: &Buffer, block: u64, mut at: u64, have: u64, wanted: &Wanted) -> Result<Walked, u64> {
+    let mut found: Option<(u64, u64, Offset)> = None;
+    loop {
+        let done = |found: (u64, u64, Offset)| Walked::Found { start: found.0, end: found.1, next: found.2 };
+        if at + HEADER_LEN as u64 > have {
+            return Ok(found.map_or(Walked::More { position: at, len: 2 * BLOCK_LEN }, done));
+        }
+        let header = BatchHeader::parse(&buffer.array::<HEADER_LEN>((at - block) as usize)).map_err(|_| at)?;
+        let (len, last) = (header.total_len(), header.last_offset());
+        let end = at + len as u64;
+        if last < wanted.from {
+            at = end;
+            continue;
+        }
+        let start = found.map_or(at, |found| found.0);
+        let fits = end - start <= wanted.max_bytes as u64 || (found.is_none() && wanted.one);
+        if last >= wanted.limit || !fits {
+            return Ok(found.map_or(Walked::Found { start: at, end: at, next: header.base_offset }, done));
+        }
+        if end > have {
+            return Ok(found.map_or(Walked::More { position: at, len }, done));
+        }
+        found = Some((start, end, last.plus(1)));
+        at = end;
+    }
+}

@@ -1,0 +1,118 @@
+//! Finding records by their time. Batches are opened one after the other, from where the index says.
+
+use duramen_wire::batch::{self, BatchHeader, Compression, HEADER_LEN, Records};
+use duramen_wire::ids::{LeaderEpoch, Offset};
+use duramen_wire::slices::Slices;
+
+use super::disk::Disk;
+use super::partition::Partition;
+use super::read::{Error, ReadKind, ReadOut};
+
+/// Bytes looked through at a time.
+const STEP: usize = 64 << 10;
+/// Most bytes that one batch may decompress to.
+const DECOMPRESSED_MAX: usize = 256 << 20;
+
+/// A record that was found: its offset, timestamp, and leader epoch.
+pub type FoundRecord = (Offset, i64, LeaderEpoch);
+
+impl<D: Disk> Partition<D> {
+    /// The first record whose timestamp is not before `timestamp`.
+    pub async fn offset_for_time(&self, timestamp: i64) -> Result<Option<FoundRecord>, Error> {
+        let Some(segment) = self.segment_for_time(|max| max >= timestamp) else { return Ok(None) };
+        self.find_record(segment, timestamp).await
+    }
+
+    /// The first record with the largest timestamp of all.
+    pub async fn max_timestamp(&self) -> Result<Option<FoundRecord>, Error> {
+        let largest = {
+            let state = self.0.state.borrow();
+            state.segments.iter().map(|segment| segment.max_timestamp).max().filter(|max| *max >= 0)
+        };
+        match largest {
+            Some(largest) => self.offset_for_time(largest).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The first segment whose largest timestamp is as asked for.
+    fn segment_for_time(&self, fits: impl Fn(i64) -> bool) -> Option<Offset> {
+        let state = self.0.state.borrow();
+        let below = |next: Option<&Offset>| next.is_some_and(|next| *next <= state.log_start);
+        let bases: Vec<Offset> = state.segments.iter().map(|segment| segment.base).collect();
+        let mut candidates = state.segments.iter().enumerate();
+        let found = candidates.find(|(index, segment)| fits(segment.max_timestamp) && !below(bases.get(index + 1)))?;
+        Some(found.1.base)
+    }
+
+    /// The first record from `segment` on whose timestamp is not before `timestamp`.
+    async fn find_record(&self, segment: Offset, timestamp: i64) -> Result<Option<FoundRecord>, Error> {
+        let mut from = self.time_lookup(segment, timestamp).await.max(self.log_start());
+        let mut out = ReadOut::default();
+        loop {
+            let end = self.log_end();
+            if from >= end {
+                return Ok(None);
+            }
+            match self.read(from, STEP, end, true, &mut out)? {
+                ReadKind::Cold => self.read_bytes(from, end, &mut out).await?,
+                ReadKind::Hot | ReadKind::File { .. } => {}
+            }
+            let pieces: Vec<&[u8]> = out.slices.iter().map(|slice| slice.as_slice()).collect();
+            let mut bytes = Slices::new(&pieces);
+            let corrupt = |_| Error::Corrupt { segment, position: 0 };
+            while bytes.len() >= HEADER_LEN {
+                let header = BatchHeader::parse(&bytes.array::<HEADER_LEN>(0)).map_err(corrupt)?;
+                let len = header.total_len().min(bytes.len());
+                if header.max_timestamp >= timestamp {
+                    let found = first_record(&header, bytes.sub(0..len), from, timestamp).map_err(corrupt)?;
+                    if found.is_some() {
+                        return Ok(found);
+                    }
+                }
+                from = header.last_offset().plus(1);
+                bytes = bytes.sub(len..bytes.len());
+            }
+            if out.bytes == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The offset from which to look, by the segment's index.
+    async fn time_lookup(&self, segment: Offset, timestamp: i64) -> Offset {
+        let (sealed, found) = {
+            let state = self.0.state.borrow();
+            let segment = &state.segments[state.segment_of(segment)];
+            let index = segment.index.as_ref().filter(|_| segment.index_complete);
+            (segment.index.is_none(), index.map(|index| index.lookup_time(timestamp)))
+        };
+        match found {
+            Some(found) => found,
+            None if sealed => self.0.sealed_index(segment).await.map_or(segment, |index| index.lookup_time(timestamp)),
+            None => segment,
+        }
+    }
+}
+
+/// The first record of a batch, from offset `from` on, whose timestamp is not before `timestamp`.
+fn first_record(
+    header: &BatchHeader,
+    batch: Slices<'_>,
+    from: Offset,
+    timestamp: i64,
+) -> Result<Option<FoundRecord>, batch::Error> {
+    let records = match header.compression()? {
+        Compression::None => batch.sub(HEADER_LEN..batch.len()).to_vec(),
+        _ => batch::decompress(header, batch, DECOMPRESSED_MAX)?,
+    };
+    for record in Records::new(&records, header.record_count) {
+        let record = record?;
+        let offset = header.base_offset.plus(i64::from(record.offset_delta));
+        let time = header.base_timestamp.saturating_add(record.timestamp_delta);
+        if offset >= from && time >= timestamp {
+            return Ok(Some((offset, time, header.leader_epoch)));
+        }
+    }
+    Ok(None)
+}
