@@ -1,0 +1,1 @@
+"""The comparison of Duramen with Apache Kafka: brokers, measuring, rows, report."""
