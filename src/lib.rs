@@ -6,6 +6,7 @@ pub mod controller;
 pub mod errors;
 pub mod group;
 pub mod log;
+pub mod log_command;
 pub mod metadata;
 pub mod metrics;
 pub mod net;

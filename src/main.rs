@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use duramen::errors;
 use duramen::serve::{self, LogFormat, Options};
+use duramen::{errors, log_command};
 use duramen_tools::{consume, group, produce, topic};
 
 /// A Kafka-protocol broker with a durable log on every core, and the commands to work with it.
@@ -24,6 +24,8 @@ enum Command {
     Consume(consume::Command),
     #[command(subcommand)]
     Group(group::Command),
+    #[command(subcommand)]
+    Log(log_command::Command),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::Topic(command) => duramen_tools::report(topic::run(command)),
         Command::Produce(command) => duramen_tools::report(produce::run(command)),
         Command::Consume(command) => duramen_tools::report(consume::run(command)),
+        Command::Log(command) => log_command::run(&command),
         Command::Group(command) => duramen_tools::report(group::run(command)),
     }
 }

@@ -23,10 +23,7 @@ pub fn unsupported() -> ApiVersionsResponse {
 
 fn range(api: ApiKey) -> ApiVersion {
     let versions = api.versions();
-    ApiVersion::default()
-        .with_api_key(api as i16)
-        .with_min_version(*versions.start())
-        .with_max_version(*versions.end())
+    ApiVersion::default().with_api_key(api as i16).with_min_version(*versions.start()).with_max_version(*versions.end())
 }
 
 /// KIP-511: letters and digits, with dots and dashes within.

@@ -1,7 +1,9 @@
 //! DescribeQuorum (key 55): one host is a quorum of one, which leads itself.
 
 use duramen_wire::messages::describe_quorum_response::{Listener, Node, PartitionData, ReplicaState, TopicData};
-use duramen_wire::messages::{BrokerId, DescribeQuorumRequest, DescribeQuorumResponse, ResponseError, StrBytes, TopicName};
+use duramen_wire::messages::{
+    BrokerId, DescribeQuorumRequest, DescribeQuorumResponse, ResponseError, StrBytes, TopicName,
+};
 
 use super::{Caller, Context};
 

@@ -118,7 +118,8 @@ impl Exchange {
                 fetch.waiting.push(batch.owner);
                 return Some((batch.owner, Request::Read(batch)));
             }
-            fetch.phase = if self.reads.iter().any(|batch| batch.ends_wait()) { Phase::ToCancel } else { Phase::Waiting };
+            fetch.phase =
+                if self.reads.iter().any(|batch| batch.ends_wait()) { Phase::ToCancel } else { Phase::Waiting };
         }
         if fetch.phase == Phase::ToCancel {
             while let Some(owner) = fetch.waiting.pop() {

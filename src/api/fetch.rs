@@ -7,7 +7,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use duramen_wire::fetch::{self, DivergingEpoch, PartitionResponse, ResponseEncoder, ResponseHead, TopicName, TopicRef};
+use duramen_wire::fetch::{
+    self, DivergingEpoch, PartitionResponse, ResponseEncoder, ResponseHead, TopicName, TopicRef,
+};
 use duramen_wire::ids::{LeaderEpoch, Offset, ShardId, TopicPartitionId};
 use duramen_wire::messages::ResponseError;
 use duramen_wire::slices::Slices;
@@ -196,7 +198,9 @@ impl FetchState {
     }
 
     fn bytes_max(&self, context: &Context) -> usize {
-        usize::try_from(self.request.max_bytes).unwrap_or(0).min(usize::try_from(context.config().fetch_max_bytes).unwrap_or(0))
+        usize::try_from(self.request.max_bytes)
+            .unwrap_or(0)
+            .min(usize::try_from(context.config().fetch_max_bytes).unwrap_or(0))
     }
 
     fn wait_ms(&self) -> u32 {

@@ -4,9 +4,7 @@ use duramen_wire::ids::TopicId;
 use duramen_wire::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
-use duramen_wire::messages::{
-    BrokerId, MetadataRequest, MetadataResponse, ResponseError, StrBytes, TopicName,
-};
+use duramen_wire::messages::{BrokerId, MetadataRequest, MetadataResponse, ResponseError, StrBytes, TopicName};
 
 use super::{Caller, Context};
 use crate::controller::Topic;

@@ -80,10 +80,7 @@ impl Keeper {
 
     /// Decides on the image as it is now, makes the decision durable, and has all shards apply it. What `decide` refuses
     /// changes nothing. The result of `decide` comes back with what became of its changes.
-    pub async fn commit<R>(
-        &self,
-        decide: impl FnOnce(&Image) -> (Vec<Change>, R),
-    ) -> (R, Result<(), Error>) {
+    pub async fn commit<R>(&self, decide: impl FnOnce(&Image) -> (Vec<Change>, R)) -> (R, Result<(), Error>) {
         let _turn = self.turn().await;
         let (changes, decided) = decide(&self.shard.image.borrow());
         (decided, self.make(changes).await)

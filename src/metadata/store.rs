@@ -227,7 +227,8 @@ fn read_frames(path: &Path, bytes: &[u8]) -> Result<(Vec<Vec<u8>>, usize), Error
         changes.push(change.to_vec());
     }
     // What is torn is the last thing that was written. A bad frame with a good one right behind it is not torn.
-    let beyond = bytes.get(at..at + 4).map(|length| u32::from_le_bytes(length.try_into().expect("four bytes")) as usize);
+    let beyond =
+        bytes.get(at..at + 4).map(|length| u32::from_le_bytes(length.try_into().expect("four bytes")) as usize);
     match beyond {
         Some(length) if length > 0 && frame_at(bytes, at + HEADER_LEN + length).is_some() => {
             Err(Error::Corrupt { path: path.to_path_buf(), position: at })

@@ -41,7 +41,9 @@ pub enum Error {
          set advertised.listeners={name}://ADDRESS:{port} to the address that clients shall use"
     )]
     Advertise { name: String, host: String, port: u16 },
-    #[error("listener {name} gives each of the {shards} shards a node id, and {max} are allowed (duramen.cores.nodes.max)")]
+    #[error(
+        "listener {name} gives each of the {shards} shards a node id, and {max} are allowed (duramen.cores.nodes.max)"
+    )]
     TooManyNodes { name: String, shards: u16, max: i32 },
     #[error("listener {name} gives each shard a port of its own from {port} on, which leaves the range of ports")]
     Ports { name: String, port: u16 },
@@ -74,7 +76,8 @@ impl Endpoints {
 
     /// Whether a listener can be reached from other hosts.
     pub fn beyond_loopback(&self) -> Option<&str> {
-        let beyond = |listener: &&ListenerEndpoints| listener.binds.iter().flatten().any(|bind| !bind.ip().is_loopback());
+        let beyond =
+            |listener: &&ListenerEndpoints| listener.binds.iter().flatten().any(|bind| !bind.ip().is_loopback());
         self.listeners.iter().find(beyond).map(|listener| listener.name.as_str())
     }
 }
@@ -112,12 +115,8 @@ fn resolve(listener: &Listener, port: u16) -> Result<Vec<SocketAddr>, Error> {
     if listener.host.eq_ignore_ascii_case("localhost") {
         return Ok(vec![SocketAddr::from(([127, 0, 0, 1], port)), SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port))]);
     }
-    let failed = |reason: String| Error::Resolve {
-        name: listener.name.clone(),
-        host: listener.host.clone(),
-        port,
-        reason,
-    };
+    let failed =
+        |reason: String| Error::Resolve { name: listener.name.clone(), host: listener.host.clone(), port, reason };
     let found = (listener.host.as_str(), port).to_socket_addrs().map_err(|error| failed(error.to_string()))?;
     let mut addresses: Vec<_> = found.collect();
     addresses.sort();

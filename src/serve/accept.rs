@@ -78,7 +78,13 @@ impl Census {
 }
 
 /// Accepts on one listener until the task is cancelled.
-pub async fn accept(shard: Rc<Shard>, listener: Listener, index: usize, census: Arc<Census>, complaints: Rc<Complaints>) {
+pub async fn accept(
+    shard: Rc<Shard>,
+    listener: Listener,
+    index: usize,
+    census: Arc<Census>,
+    complaints: Rc<Complaints>,
+) {
     loop {
         let (fd, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -169,7 +175,8 @@ fn start(
 /// Closes connections that were idle for too long.
 pub async fn sweep(shard: Rc<Shard>) {
     loop {
-        let idle_max = u64::try_from(Services::of(&shard).config().connections_max_idle_ms).ok().map(Duration::from_millis);
+        let idle_max =
+            u64::try_from(Services::of(&shard).config().connections_max_idle_ms).ok().map(Duration::from_millis);
         let pause = idle_max.map_or(SWEEP_MAX, |max| (max / 4).clamp(Duration::from_millis(100), SWEEP_MAX));
         shard.reactor.sleep_until(Instant::now() + pause).await;
         let Some(since) = idle_max.and_then(|max| Instant::now().checked_sub(max)) else { continue };

@@ -50,6 +50,11 @@ impl DataDir {
     }
 }
 
+/// Whether a directory carries the mark of a data directory.
+pub fn is_data_dir(path: &Path) -> bool {
+    path.join(FORMAT_FILE).is_file()
+}
+
 fn check_format(path: &Path) -> Result<(), Error> {
     let file = path.join(FORMAT_FILE);
     let text = match fs::read_to_string(&file) {

@@ -66,9 +66,8 @@ pub enum Error {
 impl Options {
     /// Puts file, options and single settings together; the later win.
     pub fn settings(&self) -> Result<Settings, Error> {
-        let read = |path: &PathBuf| {
-            fs::read_to_string(path).map_err(|source| Error::File { path: path.clone(), source })
-        };
+        let read =
+            |path: &PathBuf| fs::read_to_string(path).map_err(|source| Error::File { path: path.clone(), source });
         let file = self.config.as_ref().map(read).transpose()?;
         let mut sets = Vec::new();
         let mut set = |key: &str, value: Option<String>| sets.extend(value.map(|value| format!("{key}={value}")));
@@ -90,9 +89,8 @@ impl Options {
 
 /// Whether a properties text has a line for a key.
 fn names(text: &str, key: &str) -> bool {
-    text.lines().any(|line| {
-        line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', ':']))
-    })
+    text.lines()
+        .any(|line| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', ':'])))
 }
 
 /// A number of bytes with an optional K, M or G.

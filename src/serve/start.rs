@@ -134,12 +134,7 @@ pub async fn all(shard: &Rc<Shard>) -> Result<Report, String> {
 }
 
 /// What the start itself changes: a new cluster, another number of shards, higher epochs after an unclean end.
-async fn first_changes(
-    store: &mut Store<RealDisk>,
-    image: &mut Image,
-    shards: u16,
-    clean: bool,
-) -> Result<(), String> {
+async fn first_changes(store: &mut Store<RealDisk>, image: &mut Image, shards: u16, clean: bool) -> Result<(), String> {
     let changes: Vec<Change> = match image.cluster_id() {
         None => vec![controller::create_cluster(new_cluster_id(), shards)],
         Some(_) => controller::start(image, shards, !clean),
@@ -266,13 +261,20 @@ impl Report {
         }
         let cores: Vec<String> = plan.cores.iter().map(ToString::to_string).collect();
         let (shards, memory) = (plan.shards, plan.memory >> 20);
-        println!("{shards} shards on cores {}, {memory} MiB of memory, data in {}", cores.join(","), plan.data_dir.display());
+        println!(
+            "{shards} shards on cores {}, {memory} MiB of memory, data in {}",
+            cores.join(","),
+            plan.data_dir.display()
+        );
         let kernel = &host.facts.kernel;
-        let cached = if host.facts.cachestat { "sealed segments go out by sendfile when cached" } else { "no sendfile" };
+        let cached =
+            if host.facts.cachestat { "sealed segments go out by sendfile when cached" } else { "no sendfile" };
         println!("Linux {kernel}, io_uring and O_DIRECT work, {cached}; {} files may be open", host.facts.open_files);
         let level = match plan.config.durability {
             crate::config::Durability::Fsync => "fsync: acknowledged records are on stable storage",
-            crate::config::Durability::Replicated => "replicated: acknowledged records survive the death of the process",
+            crate::config::Durability::Replicated => {
+                "replicated: acknowledged records survive the death of the process"
+            }
         };
         println!("durability {level}, unless a topic says otherwise");
         let (topics, partitions, ms) = (self.topics, self.partitions, took.as_millis());

@@ -71,5 +71,9 @@ async fn drain(shard: &Rc<Shard>) {
 
 async fn seal(shard: &Rc<Shard>) -> Result<(), String> {
     hosting::attach_all(shard);
-    shard.log().shutdown().await.map_err(|error| format!("shard {}: the log cannot be sealed: {}", shard.id, chain(&error)))
+    shard
+        .log()
+        .shutdown()
+        .await
+        .map_err(|error| format!("shard {}: the log cannot be sealed: {}", shard.id, chain(&error)))
 }

@@ -46,7 +46,13 @@ impl<D: Disk> Default for Partitions<D> {
 
 impl<D: Disk> Partitions<D> {
     pub fn insert(&mut self, id: TopicPartitionId, log: Partition<D>) {
-        let key = self.hosted.insert(Hosted { id, log, append_waits: VecDeque::new(), read_waits: Vec::new(), on_commit: None });
+        let key = self.hosted.insert(Hosted {
+            id,
+            log,
+            append_waits: VecDeque::new(),
+            read_waits: Vec::new(),
+            on_commit: None,
+        });
         let before = self.by_id.insert(id, key);
         assert!(before.is_none(), "a partition is hosted once");
     }

@@ -185,7 +185,15 @@ impl Data {
 impl AppendBatch {
     /// An empty box, to be filled for one request after the other.
     pub fn new(reply_to: ReplyTo, owner: ShardId) -> Box<Self> {
-        Box::new(Self { reply_to, owner, wait_for_commit: true, input: None, items: Vec::new(), unresolved: 0, next: 0 })
+        Box::new(Self {
+            reply_to,
+            owner,
+            wait_for_commit: true,
+            input: None,
+            items: Vec::new(),
+            unresolved: 0,
+            next: 0,
+        })
     }
 
     /// Makes a used box ready for another request.

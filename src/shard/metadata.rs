@@ -52,7 +52,12 @@ pub fn partition_config(image: &Image, settings: &Settings, node_id: i32, topic:
 
 impl Shard {
     /// Applies changes in order, first to the image, then to the partitions that this shard owns.
-    pub async fn apply(self: Rc<Self>, changes: Arc<[Change]>, settings: Arc<Settings>, node_id: i32) -> Result<(), Error> {
+    pub async fn apply(
+        self: Rc<Self>,
+        changes: Arc<[Change]>,
+        settings: Arc<Settings>,
+        node_id: i32,
+    ) -> Result<(), Error> {
         let mut first_error = Ok(());
         for change in changes.iter() {
             self.image.borrow_mut().apply(change)?;

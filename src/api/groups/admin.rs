@@ -74,7 +74,8 @@ pub async fn list(context: &Context, caller: &Caller, request: ListGroupsRequest
     let (states, types) = (texts(&request.states_filter), texts(&request.types_filter));
     for (shard, index) in partitions(context) {
         let (states, types) = (states.clone(), types.clone());
-        let answer = ask_at(context, shard, index, move |reply| Event::List(group::ListRequest { reply, states, types }));
+        let answer =
+            ask_at(context, shard, index, move |reply| Event::List(group::ListRequest { reply, states, types }));
         match answer.await {
             Ok(Response::List(listed)) if listed.error.is_ok() => groups.extend(listed.groups),
             Ok(Response::List(listed)) => return ListGroupsResponse::default().with_error_code(listed.error.code()),
@@ -139,7 +140,9 @@ pub async fn delete_offsets(context: &Context, request: OffsetDeleteRequest) -> 
         let partitions = topic.partitions.iter().map(|(index, error)| {
             OffsetDeleteResponsePartition::default().with_partition_index(*index).with_error_code(error.code())
         });
-        OffsetDeleteResponseTopic::default().with_name(TopicName(wire(&topic.topic))).with_partitions(partitions.collect())
+        OffsetDeleteResponseTopic::default()
+            .with_name(TopicName(wire(&topic.topic)))
+            .with_partitions(partitions.collect())
     });
     failed(deleted.error).with_topics(topics.collect())
 }

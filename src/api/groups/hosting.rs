@@ -15,7 +15,7 @@ use crate::api::Services;
 use crate::controller::CONSUMER_OFFSETS;
 use crate::errors::chain;
 use crate::group::{AppendError, AppendId, Config, Event, Loader, Record};
-use crate::log::{Health, Partition, ReadKind, ReadOut, Origin, append};
+use crate::log::{Health, Origin, Partition, ReadKind, ReadOut, append};
 use crate::runtime::TaskClass;
 use crate::runtime::disk::RealDisk;
 use crate::shard::Shard;
@@ -144,7 +144,9 @@ fn replay_batches(mut bytes: &[u8], loader: &mut Loader) -> Result<(), String> {
         if !header.is_control() {
             let section = match header.compression().map_err(|error| chain(&error))? {
                 batch::Compression::None => whole[batch::HEADER_LEN..].to_vec(),
-                _ => batch::decompress(&header, Slices::one(&whole), DECOMPRESSED_MAX).map_err(|error| chain(&error))?,
+                _ => {
+                    batch::decompress(&header, Slices::one(&whole), DECOMPRESSED_MAX).map_err(|error| chain(&error))?
+                }
             };
             for record in Records::new(&section, header.record_count) {
                 let record = record.map_err(|error| chain(&error))?;
@@ -297,4 +299,3 @@ impl Groups {
         self.waiting.borrow().len()
     }
 }
-

@@ -47,7 +47,8 @@ pub async fn commit_offsets(context: &Context, caller: &Caller, request: OffsetC
     match answer.await {
         Ok(Response::CommitOffsets(committed)) => {
             for topic in committed.topics {
-                let partitions = topic.partitions.iter().map(|(index, error)| committed_partition(*index, error.code()));
+                let partitions =
+                    topic.partitions.iter().map(|(index, error)| committed_partition(*index, error.code()));
                 answers.push(committed_topic(by_id, &topic.topic, topic.topic_id, partitions.collect()));
             }
         }
@@ -85,8 +86,8 @@ fn sort_commits(
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for partition in &topic.partitions {
             let index = partition.partition_index;
-            let exists = found
-                .is_some_and(|found| usize::try_from(index).is_ok_and(|index| index < found.partitions.len()));
+            let exists =
+                found.is_some_and(|found| usize::try_from(index).is_ok_and(|index| index < found.partitions.len()));
             if !exists {
                 let error = if found.is_some() { ResponseError::UnknownTopicOrPartition } else { missing };
                 unknown.push(committed_partition(index, error.code()));
@@ -157,9 +158,8 @@ async fn fetch_from(
     topics: Option<Vec<(Arc<str>, Vec<i32>)>>,
 ) -> Result<group::FetchResponse, ErrorCode> {
     let id = own(group_id);
-    let answer = ask(context, group_id, move |reply| {
-        Event::FetchOffsets(group::FetchRequest { reply, group_id: id, topics })
-    });
+    let answer =
+        ask(context, group_id, move |reply| Event::FetchOffsets(group::FetchRequest { reply, group_id: id, topics }));
     match answer.await? {
         Response::FetchOffsets(fetched) if fetched.error.is_ok() => Ok(fetched),
         Response::FetchOffsets(fetched) => Err(fetched.error),
