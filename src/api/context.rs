@@ -39,7 +39,10 @@ pub struct Services {
 impl Services {
     /// Those of a shard, from within a call to it.
     pub fn of(shard: &Shard) -> Rc<Services> {
-        shard.services().downcast::<Services>().ok().expect("each shard's services are set when it starts")
+        let Ok(services) = shard.services().downcast::<Services>() else {
+            unreachable!("a shard's services are of this type")
+        };
+        services
     }
 
     pub fn config(&self) -> Rc<config::Broker> {

@@ -114,7 +114,7 @@ impl Input {
     ) -> Result<Option<Reserved>, Error> {
         while self.len() < PREFIX_LEN {
             if !self.receive(reactor, socket, None).await? {
-                return if self.len() == 0 { Ok(None) } else { Err(Error::Cut { missing: PREFIX_LEN - self.len() }) };
+                return if self.is_empty() { Ok(None) } else { Err(Error::Cut { missing: PREFIX_LEN - self.len() }) };
             }
         }
         let length = self.check_prefix()?;

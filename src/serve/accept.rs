@@ -71,7 +71,7 @@ impl Census {
         }
     }
 
-    fn from_ip(&self, ip: IpAddr) -> usize {
+    fn count_of_ip(&self, ip: IpAddr) -> usize {
         let by_ip = self.by_ip.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         by_ip.get(&ip).copied().unwrap_or(0)
     }
@@ -130,7 +130,9 @@ fn admit(services: &Services, census: &Census, listener: usize, peer: SocketAddr
     if !within(census.by_listener[listener].load(Ordering::Relaxed), listener_max) {
         return Err("max.connections of this listener is reached");
     }
-    if config.max_connections_per_ip != i32::MAX && !within(census.from_ip(peer.ip()), config.max_connections_per_ip) {
+    if config.max_connections_per_ip != i32::MAX
+        && !within(census.count_of_ip(peer.ip()), config.max_connections_per_ip)
+    {
         return Err("max.connections.per.ip is reached");
     }
     Ok(())

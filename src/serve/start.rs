@@ -58,7 +58,10 @@ pub struct State {
 
 impl State {
     pub fn of(shard: &Shard) -> Rc<State> {
-        shard.process().downcast::<State>().ok().expect("the state is set when the shard is made")
+        let Ok(state) = shard.process().downcast::<State>() else {
+            unreachable!("the state of the process is of this type")
+        };
+        state
     }
 }
 
