@@ -14,7 +14,7 @@ use std::time::Instant;
 use duramen_wire::api::ApiKey;
 use duramen_wire::header::RequestHeader;
 
-use super::input::Input;
+use super::input::{Cells, Input};
 use crate::api::exchange::{Exchange, Fate};
 use crate::api::fetch::Phase;
 use crate::api::{self, Context};
@@ -23,7 +23,6 @@ use crate::runtime::net::Socket;
 use crate::shard::Client;
 use crate::shard::message::{AppendBatch, ReadBatch, ReplyTo, Request};
 use crate::shard::notify::Notify;
-use crate::shard::request_bytes::RequestBytes;
 
 /// Requests of one connection that may be under way.
 pub const EXCHANGES_MAX: usize = 64;
@@ -55,6 +54,7 @@ pub struct Connection {
     key: Cell<usize>,
     exchanges: RefCell<VecDeque<Box<Exchange>>>,
     spare: RefCell<Vec<Box<Exchange>>>,
+    cells: Rc<Cells>,
     /// For the writer: the first exchange is answered, or messages are to be sent again.
     news: Notify,
     /// For the reader: an exchange is over.
@@ -76,6 +76,7 @@ impl Connection {
             key: Cell::new(usize::MAX),
             exchanges: RefCell::default(),
             spare: RefCell::default(),
+            cells: Rc::default(),
             news: Notify::default(),
             room: Notify::default(),
             reader_done: Cell::new(false),
@@ -128,7 +129,7 @@ impl Connection {
 
     async fn read_requests(&self) -> Result<(), Error> {
         let request_max = usize::try_from(self.context.config().socket_request_max_bytes).unwrap_or(0);
-        let mut input = Input::new(self.context.gather_budget.clone(), request_max);
+        let mut input = Input::new(self.context.gather_budget.clone(), self.cells.clone(), request_max);
         loop {
             self.wait_until(|exchanges| exchanges < EXCHANGES_MAX).await;
             if self.has_failed() || (self.draining.get() && input.is_empty()) {
@@ -136,7 +137,7 @@ impl Connection {
             }
             let mut exchange = self.spare.borrow_mut().pop().unwrap_or_else(Exchange::new);
             exchange.reset();
-            self.own_request(&mut exchange).clear(|cell| input.recycle(cell));
+            self.own_request(&mut exchange);
             let reactor = &self.context.shard.reactor;
             let request = Arc::get_mut(&mut exchange.request).expect("the request was just made the exchange's own");
             let Some(reserved) = input.next(reactor, &self.socket, request).await? else { return Ok(()) };
@@ -147,12 +148,12 @@ impl Connection {
         }
     }
 
-    /// The request of a used exchange; a new one if somebody still holds the old.
-    fn own_request<'e>(&self, exchange: &'e mut Exchange) -> &'e mut RequestBytes {
-        if Arc::get_mut(&mut exchange.request).is_none() {
-            exchange.request = Arc::default();
+    /// Gives a used exchange an empty request; a new one if somebody still holds the old.
+    fn own_request(&self, exchange: &mut Exchange) {
+        match Arc::get_mut(&mut exchange.request) {
+            Some(request) => request.clear(|cell| self.cells.recycle(cell)),
+            None => exchange.request = Arc::default(),
         }
-        Arc::get_mut(&mut exchange.request).expect("a fresh one has no other holder")
     }
 
     async fn wait_until(&self, enough: impl Fn(usize) -> bool) {
@@ -266,6 +267,8 @@ impl Connection {
     fn keep(&self, mut exchange: Box<Exchange>) {
         let mut spare = self.spare.borrow_mut();
         exchange.reset();
+        // A quiet connection holds no receive buffer.
+        self.own_request(&mut exchange);
         if spare.len() < SPARE_EXCHANGES_MAX.max(self.exchanges.borrow().len()) {
             spare.push(exchange);
         }

@@ -1,7 +1,7 @@
 //! From received bytes to whole requests. A request normally stays in the receive buffers that it came in; what would
 //! hold many buffers for few bytes, or for long, is copied together instead, so that slow senders pin little.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ const SMALL_REMAINDER: usize = 4 << 10;
 const IN_PLACE_MAX: usize = 2 << 20;
 /// An incomplete request that has got nothing for so long gives its receive buffers back.
 const HOLD_BUFFERS: Duration = Duration::from_millis(50);
+/// Empty cells that a connection keeps.
+const CELLS_KEPT_MAX: usize = 16;
 /// How long a request may wait for memory, and how long one may take to arrive, once its first byte has.
 const ARRIVAL_MAX: Duration = Duration::from_secs(60);
 
@@ -86,20 +88,40 @@ pub struct Input {
     /// The front of an incomplete request, copied out of its buffers.
     gathered: Vec<u8>,
     reserved: Option<Reserved>,
-    spare_cells: Vec<SharedBuffer>,
+    cells: Rc<Cells>,
     budget: Rc<GatherBudget>,
     request_max: usize,
 }
 
+/// Empty cells of one connection, for receive buffers to come.
+#[derive(Default)]
+pub struct Cells(RefCell<Vec<SharedBuffer>>);
+
+impl Cells {
+    /// Takes back a cell whose request is over. Its buffer goes back to the shard if nobody else needs it.
+    pub fn recycle(&self, mut cell: SharedBuffer) {
+        let Some(content) = Arc::get_mut(&mut cell) else { return };
+        *content = None;
+        let mut spare = self.0.borrow_mut();
+        if spare.len() < CELLS_KEPT_MAX {
+            spare.push(cell);
+        }
+    }
+
+    fn take(&self) -> SharedBuffer {
+        self.0.borrow_mut().pop().unwrap_or_default()
+    }
+}
+
 impl Input {
-    pub fn new(budget: Rc<GatherBudget>, request_max: usize) -> Self {
+    pub fn new(budget: Rc<GatherBudget>, cells: Rc<Cells>, request_max: usize) -> Self {
         Self {
             buffers: VecDeque::new(),
             consumed: 0,
             available: 0,
             gathered: Vec::new(),
             reserved: None,
-            spare_cells: Vec::new(),
+            cells,
             budget,
             request_max,
         }
@@ -135,16 +157,6 @@ impl Input {
     /// Whether bytes are there that belong to a request.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Takes back a cell that a request had used.
-    pub fn recycle(&mut self, mut cell: SharedBuffer) {
-        if let Some(content) = Arc::get_mut(&mut cell) {
-            *content = None;
-            if self.spare_cells.len() < PIECES_MAX {
-                self.spare_cells.push(cell);
-            }
-        }
     }
 
     fn len(&self) -> usize {
@@ -188,7 +200,7 @@ impl Input {
         while let Some(cell) = self.buffers.pop_front() {
             self.gathered.extend_from_slice(&contents(&cell)[skip..]);
             skip = 0;
-            self.recycle(cell);
+            self.cells.recycle(cell);
         }
         self.available = 0;
         Ok(())
@@ -217,7 +229,7 @@ impl Input {
             return Ok(false);
         }
         self.available += received.len();
-        let mut cell = self.spare_cells.pop().unwrap_or_default();
+        let mut cell = self.cells.take();
         *Arc::get_mut(&mut cell).expect("a spare cell has no other holder") = Some(received);
         self.buffers.push_back(cell);
         Ok(true)
@@ -248,7 +260,7 @@ impl Input {
             left -= here;
             self.consumed = 0;
             if let Some(cell) = self.buffers.pop_front() {
-                self.recycle(cell);
+                self.cells.recycle(cell);
             }
         }
     }
