@@ -28,8 +28,6 @@ pub struct Options {
     pub segment_writers: usize,
     /// Files of segments that are kept open.
     pub open_files_max: usize,
-    /// Segment files that are kept, zeroed, for the next roll; 0 for none.
-    pub spare_files_max: usize,
     /// Bytes that wait in a partition, journaled or in the ring, before they are written to its segment.
     pub flush_bytes: u64,
     /// Bytes of a `replicated` partition that may be unsynced before a sync begins.
@@ -42,6 +40,9 @@ pub struct Options {
     pub cold_reads_max: usize,
     /// Milliseconds between two looks at what retention may remove (`log.retention.check.interval.ms`).
     pub retention_check_ms: i64,
+    /// The first and the largest step by which a segment is zeroed ahead of its writes.
+    pub zero_step_min: u64,
+    pub zero_step_max: u64,
     /// Milliseconds between two attempts to grow a file after the disk was full.
     pub disk_full_retry_ms: i64,
 }
@@ -56,13 +57,14 @@ impl Default for Options {
             checkpoint_every: 64 << 20,
             segment_writers: 4,
             open_files_max: 1024,
-            spare_files_max: 2,
             flush_bytes: 256 << 10,
             unsynced_bytes_max: 16 << 20,
             unsynced_ms_max: 5_000,
             idle_ms: 1_000,
             cold_reads_max: 4,
             retention_check_ms: 300_000,
+            zero_step_min: 1 << 20,
+            zero_step_max: 16 << 20,
             disk_full_retry_ms: 500,
         }
     }

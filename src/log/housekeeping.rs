@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::config::Durability;
 use super::disk::Disk;
 use super::log::{Log, Shard};
+use super::memory::BLOCK_LEN;
 use super::partition::{Health, Inner, State};
 
 /// Milliseconds after which a starving log looks whether other shards have dropped chunks.
@@ -134,6 +135,7 @@ impl<D: Disk> Inner<D> {
         let idle = now_ms >= self.state.borrow().last_append_ms.saturating_add(self.shard.options.idle_ms);
         if idle && self.state.borrow().is_synced() {
             self.evict_all();
+            self.trim_zeros();
         }
         let mut state = self.state.borrow_mut();
         let at_rest = state.is_synced() && state.tail.numbers().is_empty();
@@ -142,6 +144,16 @@ impl<D: Disk> Inner<D> {
             return None;
         }
         Some(state.due_ms(&self.shard).max(now_ms.saturating_add(1)))
+    }
+
+    /// Gives back zeros that were meant for writes that did not come.
+    fn trim_zeros(self: &Rc<Self>) {
+        let mut state = self.state.borrow_mut();
+        let segment = &state.segments[state.unsealed()];
+        if segment.zeroed > segment.len.next_multiple_of(BLOCK_LEN as u64) && state.takes_writes() && !state.trim {
+            state.trim = true;
+            self.shard.enqueue_write(self, &mut state);
+        }
     }
 
     fn sync_if_due(self: &Rc<Self>, state: &mut State, now_ms: i64) {

@@ -109,6 +109,8 @@ pub(super) struct Shard<D: Disk> {
     pub partitions: RefCell<BTreeMap<TopicPartitionId, Partition<D>>>,
     pub write_queue: RefCell<VecDeque<Rc<Inner<D>>>>,
     pub write_work: Event,
+    pub zero_queue: RefCell<VecDeque<Rc<Inner<D>>>>,
+    pub zero_work: Event,
     /// The partitions that have something due: unwritten or unsynced bytes, or chunks.
     pub restless: RefCell<Vec<Rc<Inner<D>>>>,
     /// When the next of them is due, at the earliest.
@@ -165,6 +167,8 @@ impl<D: Disk> Log<D> {
             partitions: RefCell::default(),
             write_queue: RefCell::default(),
             write_work: Event::default(),
+            zero_queue: RefCell::default(),
+            zero_work: Event::default(),
             restless: RefCell::default(),
             next_due_ms: Cell::new(i64::MAX),
             retention_due_ms: Cell::new(i64::MAX),
@@ -187,6 +191,7 @@ impl<D: Disk> Log<D> {
             tasks.push(Box::pin(shard.clone().run_writer(bounce)));
         }
         tasks.push(Box::pin(shard.clone().run_journal()));
+        tasks.push(Box::pin(shard.clone().run_zeroer()));
         tasks.push(Box::pin(shard.clone().run_housekeeper()));
         tasks
     }
@@ -247,8 +252,9 @@ impl<D: Disk> Shard<D> {
         }
         self.restless.borrow_mut().clear();
         self.write_queue.borrow_mut().clear();
+        self.zero_queue.borrow_mut().clear();
         self.journal.clear();
-        for event in [&self.write_work, &self.housekeeping, &self.journal.work] {
+        for event in [&self.write_work, &self.zero_work, &self.housekeeping, &self.journal.work] {
             event.notify();
         }
     }

@@ -49,6 +49,7 @@ mod tests;
 pub mod times;
 mod wait;
 mod writer;
+mod zeros;
 
 pub use append::{Appended, Origin};
 pub use config::{Durability, Options, PartitionConfig};

@@ -105,8 +105,14 @@ pub(super) struct State {
     pub ring_holds: Holds,
     /// A file was created and its name is not yet stable.
     pub dir_unsynced: bool,
-    /// The range of the active segment's file that is being zeroed.
+    /// Up to where the write goes that is under way.
+    pub writing_to: u64,
+    /// The range of the unsealed segment's file that is being zeroed.
     pub zeroing: Option<std::ops::Range<u64>>,
+    /// In the queue of the zeroer.
+    pub zero_queued: bool,
+    /// The zeros behind the data are to be given back.
+    pub trim: bool,
 
     /// Where earlier cold reads have ended.
     pub hints: [Option<Hint>; HINTS],

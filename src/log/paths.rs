@@ -12,8 +12,6 @@ pub const METADATA_MAX: usize = 4096;
 pub const DELETED: &str = "-delete";
 /// The end of the name of a directory that did not match: `NAME.N.set-aside`, which no partition's name can be.
 pub const SET_ASIDE: &str = ".set-aside";
-/// Where zeroed segment files wait for their next use.
-pub const SPARE: &str = "spare";
 /// Where each shard keeps its journal, ring and checkpoint.
 pub const SHARDS: &str = "shards";
 

@@ -65,9 +65,9 @@ counters! {
     segment_bytes_written,
     bounce_bytes,
     segment_syncs,
-    segments_rolled,
+    /// Bytes zeroed ahead of writes.
+    bytes_zeroed,
     segments_removed,
-    segments_recycled,
     checkpoints,
     checkpoint_bytes,
     /// Bytes handed to readers from memory, from the page cache, and from the disk.
@@ -77,7 +77,6 @@ counters! {
     /// Bytes that cold reads took from the disk, and how often one had to wait for its turn.
     cold_read_bytes,
     cold_read_waits,
-    appends_refused_busy,
 }
 
 impl<D: Disk> Log<D> {

@@ -52,6 +52,13 @@ enum Step {
         base: Offset,
         written: Mark,
     },
+    /// What is being zeroed is in the way.
+    Wait,
+    /// Give back the zeros behind the data of the segment with this base.
+    Trim {
+        base: Offset,
+        len: u64,
+    },
     /// Cut the rolled segment to its data and sync it.
     Seal {
         base: Offset,
@@ -90,7 +97,13 @@ impl<D: Disk> Writer<D> {
     async fn serve(&mut self, partition: &Rc<Inner<D>>) {
         for _ in 0..STEPS_MAX {
             let step = partition.state.borrow_mut().next_step();
+            let changed = partition.changed.listen();
             let result = match step {
+                Step::Wait => {
+                    changed.await;
+                    continue;
+                }
+                Step::Trim { base, len } => self.trim(partition, base, len).await,
                 Step::Done => {
                     partition.state.borrow_mut().with_writer = false;
                     partition.settle();
@@ -147,6 +160,7 @@ impl<D: Disk> Writer<D> {
             state.health = Health::Good;
         }
         state.flushed_to(range.end);
+        partition.zero_if_due(&mut state);
         Ok(())
     }
 
@@ -198,6 +212,13 @@ impl<D: Disk> Writer<D> {
         Ok(())
     }
 
+    async fn trim(&mut self, partition: &Rc<Inner<D>>, base: Offset, len: u64) -> Result<(), Failure> {
+        let file = self.file(partition, base, true).await?;
+        self.shard.disk.set_len(&file, len).await.map_err(Failure::Broken)?;
+        self.shard.files.borrow_mut().forget(partition.id, base);
+        Ok(())
+    }
+
     async fn sync_file_and_name(&mut self, partition: &Rc<Inner<D>>, file: &D::File) -> Result<(), Failure> {
         self.shard.counters.segment_syncs.add(1);
         self.shard.disk.sync(file).await.map_err(Failure::Broken)?;
@@ -244,12 +265,21 @@ impl State {
             if wants_sync && span >= SYNC_SPAN_MAX && self.written.pos > self.synced.pos {
                 return sync;
             }
+            let Some(limit) = self.write_limit(self.flushed, start) else { return Step::Wait };
             let end = self.appended.pos.min(segment.end());
             let most = (self.flushed + WRITE_MAX) / BLOCK_LEN as u64 * BLOCK_LEN as u64;
-            return Step::Write { base, start, created, from: self.flushed, to: end.min(most) };
+            self.writing_to = end.min(most).min(limit);
+            return Step::Write { base, start, created, from: self.flushed, to: self.writing_to };
         }
         if wants_sync && self.synced.pos < self.written.pos {
             return sync;
+        }
+        if self.trim && self.zeroing.is_none() && self.synced.pos == self.appended.pos {
+            self.trim = false;
+            let (base, len) = (segment.base, segment.len);
+            let index = self.unsealed();
+            self.segments[index].zeroed = len;
+            return Step::Trim { base, len };
         }
         Step::Done
     }
@@ -257,7 +287,10 @@ impl State {
     /// Bytes up to `pos` are in the segment that is being written.
     fn flushed_to(&mut self, pos: u64) {
         self.flushed = pos;
-        let next = self.unsealed() + 1;
+        let index = self.unsealed();
+        let segment = &mut self.segments[index];
+        segment.zeroed = segment.zeroed.max(pos - segment.start);
+        let next = index + 1;
         let boundary = match self.segments.get(next) {
             _ if pos == self.appended.pos => Some(self.appended),
             Some(segment) if pos == self.segments[next - 1].end() => Some(Mark { pos, offset: segment.base }),

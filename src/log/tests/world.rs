@@ -18,7 +18,7 @@ use crate::log::recovery::{self, Note};
 use crate::log::sim::{Random, Sim, SimDisk, SimFile, transfer};
 use crate::log::{
     Appended, Durability, Health, Log, Observer, Options, Origin, Partition, PartitionConfig, PartitionState, ReadKind,
-    ReadOut, append, paths, read,
+    ReadOut, Stats, append, paths, read,
 };
 
 pub const DATA: &str = "/data";
@@ -78,6 +78,8 @@ pub struct World {
     pub told: Rc<Told>,
     pub models: BTreeMap<TopicPartitionId, Model>,
     pub notes: Vec<Note>,
+    /// What the logs of all lives did.
+    pub stats: Vec<Stats>,
 }
 
 /// How a life ends.
@@ -100,6 +102,8 @@ pub fn small_options() -> Options {
         unsynced_bytes_max: 256 << 10,
         unsynced_ms_max: 50,
         idle_ms: 20,
+        zero_step_min: 64 << 10,
+        zero_step_max: 256 << 10,
         ..Options::default()
     }
 }
@@ -130,6 +134,7 @@ impl World {
             told: Rc::default(),
             models: BTreeMap::new(),
             notes: Vec::new(),
+            stats: Vec::new(),
         }
     }
 
@@ -284,6 +289,7 @@ impl World {
         if how == End::Shutdown {
             log.shutdown().await.expect("shuts down");
         }
+        self.stats.push(log.stats());
         for (id, model) in &mut self.models {
             model.promised = match how {
                 End::Shutdown => model.end(),
