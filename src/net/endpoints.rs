@@ -95,9 +95,11 @@ fn per_shard(
     }
     let (mut nodes, mut binds) = (Vec::new(), Vec::new());
     for shard in 0..shards {
+        // Port 0 lets the system choose one for each.
+        let nth = |first: u16| if first == 0 { Some(0) } else { first.checked_add(shard) };
         let out_of_range = || Error::Ports { name: name.clone(), port };
-        let told = port.checked_add(shard).ok_or_else(out_of_range)?;
-        let bound = listener.port.checked_add(shard).ok_or_else(out_of_range)?;
+        let told = nth(port).ok_or_else(out_of_range)?;
+        let bound = nth(listener.port).ok_or_else(out_of_range)?;
         let id = config.cores_node_id_first + i32::from(shard);
         nodes.push(Endpoint { id, host: host.to_string(), port: i32::from(told) });
         binds.push(resolve(listener, bound)?);

@@ -14,8 +14,8 @@ const FORMAT_KEY: &str = "format.version";
 /// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the data directory {} cannot be used: {source}. Choose another with --data-dir, or make it writable", path.display())]
-    Unusable { path: PathBuf, source: io::Error },
+    #[error("the data directory {} cannot be used: {cause}. Choose another with --data-dir, or make it writable", path.display())]
+    Unusable { path: PathBuf, cause: io::Error },
     #[error("another broker{} uses the data directory {}. Stop it first, or choose another directory with --data-dir",
         pid.map(|pid| format!(" (process {pid})")).unwrap_or_default(), path.display())]
     InUse { path: PathBuf, pid: Option<u32> },
@@ -38,7 +38,7 @@ impl DataDir {
     /// Takes the directory, which is made if it is missing. Nothing in it is changed if this fails.
     pub fn take(path: &Path) -> Result<Self, Error> {
         check_format(path)?;
-        let unusable = |source| Error::Unusable { path: path.to_path_buf(), source };
+        let unusable = |cause| Error::Unusable { path: path.to_path_buf(), cause };
         fs::create_dir_all(path).map_err(unusable)?;
         let path = path.canonicalize().map_err(unusable)?;
         let lock = lock(&path)?;
@@ -60,7 +60,7 @@ fn check_format(path: &Path) -> Result<(), Error> {
     let text = match fs::read_to_string(&file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return check_empty(path),
-        Err(source) => return Err(Error::Unusable { path: path.to_path_buf(), source }),
+        Err(cause) => return Err(Error::Unusable { path: path.to_path_buf(), cause }),
     };
     let version = text.lines().find_map(|line| line.strip_prefix(FORMAT_KEY)?.trim_start().strip_prefix('='));
     match version.map(|version| version.trim().parse::<u32>()) {
@@ -75,7 +75,7 @@ fn check_empty(path: &Path) -> Result<(), Error> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(Error::Unusable { path: path.to_path_buf(), source }),
+        Err(cause) => return Err(Error::Unusable { path: path.to_path_buf(), cause }),
     };
     let foreign = entries
         .filter_map(Result::ok)
@@ -84,7 +84,7 @@ fn check_empty(path: &Path) -> Result<(), Error> {
 }
 
 fn lock(path: &Path) -> Result<File, Error> {
-    let unusable = |source| Error::Unusable { path: path.to_path_buf(), source };
+    let unusable = |cause| Error::Unusable { path: path.to_path_buf(), cause };
     let mut file = OpenOptions::new()
         .create(true)
         .truncate(false)

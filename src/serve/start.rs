@@ -280,11 +280,12 @@ impl Report {
             }
         };
         println!("durability {level}, unless a topic says otherwise");
-        let (topics, partitions, ms) = (self.topics, self.partitions, took.as_millis());
-        println!("cluster {}, {topics} topics, {partitions} partitions; ready after {ms} ms", self.cluster_id);
         if !self.clean {
             println!("the last run did not end cleanly: {} bytes were read to recover", self.bytes_read);
         }
+        // The last line: who waits for the broker may wait for this.
+        let (topics, partitions, ms) = (self.topics, self.partitions, took.as_millis());
+        println!("cluster {}, {topics} topics, {partitions} partitions; ready after {ms} ms", self.cluster_id);
         self.recovery.iter().for_each(|line| tracing::warn!("{line}"));
         host.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         if let Some(name) = self.endpoints.beyond_loopback() {

@@ -2,11 +2,17 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that the kernel completes ahead of being accepted, per listener.
 const BACKLOG: i32 = 1024;
+/// How long an address that is in use is waited for. The kernel takes the rings of a killed process apart after its end,
+/// and they hold its listening sockets until then: some milliseconds.
+const RELEASE_MAX: Duration = Duration::from_secs(1);
+const RELEASE_LOOK: Duration = Duration::from_millis(5);
 
 /// A bound listening socket, not yet on a shard.
 #[derive(Debug)]
@@ -24,12 +30,26 @@ impl Bound {
 /// An address that anybody else listens on is an error (`AddrInUse`), even if that is a process of the same user which
 /// shares it as well: the kernel would split the connections between the two without a word. So the address is first
 /// bound without sharing. SO_REUSEADDR on all of them keeps connections of a killed process from being in the way.
+///
+/// Blocks the thread, for at most a second.
 pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<Bound>> {
+    let deadline = Instant::now() + RELEASE_MAX;
+    let address = loop {
+        match bind_alone(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                thread::sleep(RELEASE_LOOK);
+            }
+            bound => break bound?,
+        }
+    };
+    (0..count).map(|_| listen(address)).collect()
+}
+
+/// Binds an address without sharing it, for a moment; returns it with its port.
+fn bind_alone(address: SocketAddr) -> io::Result<SocketAddr> {
     let probe = open(address)?;
     probe.bind(&address.into())?;
-    let address = probe.local_addr()?.as_socket().ok_or_else(|| io::Error::other("bound to no IP address"))?;
-    drop(probe);
-    (0..count).map(|_| listen(address)).collect()
+    probe.local_addr()?.as_socket().ok_or_else(|| io::Error::other("bound to no IP address"))
 }
 
 fn listen(address: SocketAddr) -> io::Result<Bound> {

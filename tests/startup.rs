@@ -1,0 +1,9 @@
+//! The start: refused with one clear error and nothing touched, or served as configured; and the end.
+
+mod bare;
+#[path = "startup/listeners.rs"]
+mod listeners;
+#[path = "startup/refusals.rs"]
+mod refusals;
+#[path = "startup/stops.rs"]
+mod stops;
