@@ -144,35 +144,23 @@ impl<D: Disk> Partition<D> {
         min_one_batch: bool,
         out: &mut ReadOut,
     ) -> Result<ReadKind<D>, Error> {
-        let inner = &self.0;
-        let _turn = inner.shard.cold_turn().await;
+        let _turn = self.0.shard.cold_turn().await;
         // It may have become hot, or have gone, while this waited.
         match self.read(from, max_bytes, up_to, min_one_batch, out)? {
             ReadKind::Cold => {}
             other => return Ok(other),
         }
-        let limit = inner.state.borrow().check_range(from, up_to)?;
-        let place = inner.place_of(from).await?;
-        if place.sealed
-            && place.exact
-            && let Some((file, range)) = inner.find_cached(&place, max_bytes, limit).await?
-        {
-            inner.shard.counters.bytes_read_cached.add(range.end - range.start);
-            return Ok(ReadKind::File { file, range });
-        }
-        let wanted = Wanted { from, max_bytes: max_bytes.min(COLD_READ_MAX), limit, one: min_one_batch };
-        inner.read_direct(&place, &wanted, out).await?;
-        Ok(ReadKind::Hot)
+        let wanted = Wanted { from, max_bytes, up_to, one: min_one_batch };
+        let result = self.0.read_cold(&wanted, out).await;
+        self.0.still_there(from, result)
     }
 
     /// As `read_cold`, always with the bytes.
     pub(super) async fn read_bytes(&self, from: Offset, up_to: Offset, out: &mut ReadOut) -> Result<(), Error> {
-        let inner = &self.0;
-        let _turn = inner.shard.cold_turn().await;
-        let limit = inner.state.borrow().check_range(from, up_to)?;
-        let place = inner.place_of(from).await?;
-        let wanted = Wanted { from, max_bytes: BLOCK_LEN, limit, one: true };
-        inner.read_direct(&place, &wanted, out).await
+        let _turn = self.0.shard.cold_turn().await;
+        let wanted = Wanted { from, max_bytes: BLOCK_LEN, up_to, one: true };
+        let result = self.0.read_direct(&wanted, out).await;
+        self.0.still_there(from, result)
     }
 }
 
@@ -180,7 +168,7 @@ impl<D: Disk> Partition<D> {
 struct Wanted {
     from: Offset,
     max_bytes: usize,
-    limit: Offset,
+    up_to: Offset,
     one: bool,
 }
 
@@ -234,12 +222,40 @@ impl<D: Disk> Inner<D> {
         Ok(place)
     }
 
-    async fn read_direct(&self, place: &Place, wanted: &Wanted, out: &mut ReadOut) -> Result<(), Error> {
+    async fn read_cold(&self, wanted: &Wanted, out: &mut ReadOut) -> Result<ReadKind<D>, Error> {
+        let place = self.place_of(wanted.from).await?;
+        if place.sealed
+            && place.exact
+            && let Some((file, range)) = self.find_cached(&place, wanted).await?
+        {
+            self.shard.counters.bytes_read_cached.add(range.end - range.start);
+            return Ok(ReadKind::File { file, range });
+        }
+        self.read_from(&place, wanted, out).await?;
+        Ok(ReadKind::Hot)
+    }
+
+    async fn read_direct(&self, wanted: &Wanted, out: &mut ReadOut) -> Result<(), Error> {
+        let place = self.place_of(wanted.from).await?;
+        self.read_from(&place, wanted, out).await
+    }
+
+    async fn read_from(&self, place: &Place, wanted: &Wanted, out: &mut ReadOut) -> Result<(), Error> {
         out.clear();
+        let up_to = self.state.borrow().check_range(wanted.from, wanted.up_to)?;
+        let wanted = Wanted { max_bytes: wanted.max_bytes.min(COLD_READ_MAX), up_to, ..*wanted };
         let mut room = self.shard.cold.room();
-        self.read_place(place, wanted, &mut room, out).await?;
+        self.read_place(place, &wanted, &mut room, out).await?;
         self.shard.counters.bytes_read_cold.add(out.bytes as u64);
         Ok(())
+    }
+
+    /// A read may fail because retention has removed what it was about, and then it says so.
+    fn still_there<T>(&self, from: Offset, result: Result<T, Error>) -> Result<T, Error> {
+        if result.is_err() {
+            self.state.borrow().check_range(from, from)?;
+        }
+        result
     }
 
     /// Reads from `place` on until the batch that holds the wanted offset is in the buffer, and as much behind it as is
@@ -289,17 +305,16 @@ impl<D: Disk> Inner<D> {
     async fn find_cached(
         &self,
         place: &Place,
-        max_bytes: usize,
-        limit: Offset,
+        wanted: &Wanted,
     ) -> Result<Option<(D::File, std::ops::Range<u64>)>, Error> {
         let (base, start) = (place.segment, place.position);
-        let whole = self.state.borrow().segment_end(base).is_some_and(|end| end <= limit);
+        let whole = self.state.borrow().segment_end(base).is_some_and(|end| end <= wanted.up_to);
         if !whole || !self.state.borrow().is_warm(base, self.shard.now_ms.get()) {
             return Ok(None);
         }
         let failed = |source| Error::Io { segment: base, source };
         let file = self.cached_file(base).await.map_err(failed)?;
-        let most = start + max_bytes as u64;
+        let most = start + wanted.max_bytes as u64;
         let end = if place.end <= most {
             place.end
         } else {
@@ -429,7 +444,7 @@ fn walk(buffer: &Buffer, block: u64, mut at: u64, have: u64, wanted: &Wanted) ->
         }
         let start = found.map_or(at, |found| found.0);
         let fits = end - start <= wanted.max_bytes as u64 || (found.is_none() && wanted.one);
-        if last >= wanted.limit || !fits {
+        if last >= wanted.up_to || !fits {
             return Ok(found.map_or(Walked::Found { start: at, end: at, next: header.base_offset }, done));
         }
         if end > have {

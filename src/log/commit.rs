@@ -26,13 +26,13 @@ impl<D: Disk> Inner<D> {
         if state.ring_holds.oldest().is_some() {
             state.ring_holds.release_to(&mut self.shard.ring.borrow_mut().space, state.written.pos);
         }
-        let committed = state.committed.max(state.at_level());
-        let moved = committed.offset > state.committed.offset && state.takes_writes();
-        if moved {
+        let (before, committed) = (state.committed.offset, state.committed.max(state.at_level()));
+        if state.takes_writes() {
+            // The position may move without the offset: where a segment ends and the next one has no record yet.
             state.committed = committed;
         }
         self.offer_chunks(state);
-        moved
+        state.committed.offset > before
     }
 
     /// Starts what brings appended bytes to their level, and what may be written behind.

@@ -129,7 +129,7 @@ impl<D: Disk> Shard<D> {
                 Some((at, len)) => self.write_frame(&mut gathered, at, len).await,
                 None => gathered.redirect(),
             }
-            if self.journal.space.borrow().head() * 2 > self.journal.space.borrow().usable() {
+            if self.journal_growth().is_some() {
                 self.housekeeping.notify();
             }
         }
@@ -162,18 +162,19 @@ impl<D: Disk> Shard<D> {
         }
     }
 
+    /// What of the journal to zero next, if that is due.
+    fn journal_growth(&self) -> Option<std::ops::Range<u64>> {
+        let space = self.journal.space.borrow();
+        let (usable, full) = (space.usable(), self.options.journal_len);
+        let due = usable < full && space.head() * 2 > usable && !self.journal.is_poisoned();
+        due.then(|| usable..(usable * 2).min(usable + STEP_MAX).min(full))
+    }
+
     /// Zeroes more of the journal when the part in use is getting full.
     pub(super) async fn grow_journal(&self) {
-        let (head, usable) = {
-            let space = self.journal.space.borrow();
-            (space.head(), space.usable())
-        };
-        let full = self.options.journal_len;
-        if usable >= full || head * 2 <= usable {
-            return;
-        }
-        let to = (usable * 2).min(usable + STEP_MAX).min(full);
-        let grown = match self.disk.zero(&self.journal.file, usable..to).await {
+        let Some(range) = self.journal_growth() else { return };
+        let to = range.end;
+        let grown = match self.disk.zero(&self.journal.file, range).await {
             Ok(()) => self.disk.sync(&self.journal.file).await,
             failed => failed,
         };

@@ -331,6 +331,7 @@ impl State {
             zeroing: None,
             zero_queued: false,
             trim: false,
+            read_ends: Default::default(),
             hints: [None; super::cold::HINTS],
             hint_next: 0,
             closing: false,

@@ -27,6 +27,7 @@ use super::disk::Disk;
 use super::epochs::Epochs;
 use super::log::Shard;
 use super::producers::Producers;
+use super::read::ReadEnds;
 use super::segment::{Segment, Stage};
 use super::space::Holds;
 use super::tail::{Mark, Tail};
@@ -114,7 +115,8 @@ pub(super) struct State {
     /// The zeros behind the data are to be given back.
     pub trim: bool,
 
-    /// Where earlier cold reads have ended.
+    /// Where earlier hot and cold reads have ended.
+    pub read_ends: ReadEnds,
     pub hints: [Option<Hint>; HINTS],
     pub hint_next: usize,
     /// On its way out of this log: no more appends.

@@ -4,12 +4,17 @@
 //! for, the first one whatever its size. Where a batch begins is known in memory from the first batch of each chunk, on
 //! disk from the segment's index; from there headers are walked.
 
+use std::cell::Cell;
+
 use duramen_wire::ids::Offset;
 
 use super::disk::Disk;
 use super::memory::ChunkSlice;
 use super::partition::{Partition, State};
 use super::tail::{Mark, extent};
+
+/// Ends of hot reads that a partition remembers.
+const READ_ENDS: usize = 8;
 
 /// What a read found; reused by its owner, so that reading allocates nothing.
 #[derive(Debug, Default)]
@@ -36,6 +41,25 @@ pub enum ReadKind<D: Disk> {
     File { file: D::File, range: std::ops::Range<u64> },
     /// On the disk: `read_cold` gets them.
     Cold,
+}
+
+/// Where hot reads have ended lately, so that who reads on finds his place at once.
+#[derive(Debug, Default)]
+pub(super) struct ReadEnds(Cell<[Mark; READ_ENDS]>, Cell<usize>);
+
+impl ReadEnds {
+    fn note(&self, end: Mark) {
+        if self.find(end.offset).is_none() {
+            let mut ends = self.0.get();
+            ends[self.1.get() % READ_ENDS] = end;
+            self.0.set(ends);
+            self.1.set(self.1.get() + 1);
+        }
+    }
+
+    fn find(&self, offset: Offset) -> Option<Mark> {
+        self.0.get().into_iter().find(|end| end.offset == offset)
+    }
 }
 
 /// Why nothing was read.
@@ -72,7 +96,8 @@ impl<D: Disk> Partition<D> {
         if from >= limit {
             return Ok(ReadKind::Hot);
         }
-        if let Some(range) = state.find_hot(from, max_bytes, limit, min_one_batch) {
+        if let Some((range, next)) = state.find_hot(from, max_bytes, limit, min_one_batch) {
+            state.read_ends.note(Mark { pos: range.end, offset: next });
             out.bytes = state.tail.slices(range, &mut out.slices);
             self.0.shard.counters.bytes_read_hot.add(out.bytes as u64);
             return Ok(ReadKind::Hot);
@@ -91,29 +116,36 @@ impl State {
         Ok(up_to.min(log_end))
     }
 
-    /// The stream positions of the bytes to return, if the first batch is in memory.
-    fn find_hot(&self, from: Offset, max_bytes: usize, limit: Offset, one: bool) -> Option<std::ops::Range<u64>> {
+    /// The stream positions of the bytes to return, and the offset behind them, if the first batch is in memory.
+    fn find_hot(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        limit: Offset,
+        one: bool,
+    ) -> Option<(std::ops::Range<u64>, Offset)> {
         let start = self.locate_hot(from)?;
-        let limit = match limit {
+        let end = match limit {
             limit if limit == self.appended.offset => self.appended.pos,
             limit if limit == self.committed.offset => self.committed.pos,
             limit => self.locate_hot(limit)?,
         };
         let most = start + max_bytes as u64;
-        if limit <= most {
-            return Some(start..limit.max(start));
+        if end <= most {
+            return Some((start..end.max(start), limit));
         }
         // The last batch boundary that is not beyond `most`.
-        let mut pos = self.tail.noted_before(most).map_or(start, |mark| mark.pos.max(start));
+        let noted = self.tail.noted_before(most).filter(|mark| mark.pos > start);
+        let mut mark = noted.unwrap_or(Mark { pos: start, offset: from });
         loop {
-            let next = self.batch_end(pos);
-            if next > most && pos == start && one {
-                return Some(start..next);
+            let next = self.batch_end(mark.pos);
+            if next.pos > most && mark.pos == start && one {
+                return Some((start..next.pos, next.offset));
             }
-            if next > most {
-                return Some(start..pos);
+            if next.pos > most {
+                return Some((start..mark.pos, mark.offset));
             }
-            pos = next;
+            mark = next;
         }
     }
 
@@ -122,7 +154,9 @@ impl State {
         if offset == self.appended.offset {
             return Some(self.appended.pos);
         }
-        let Mark { mut pos, .. } = self.tail.noted_for(offset)?;
+        let noted = self.tail.noted_for(offset)?;
+        let Mark { mut pos, .. } = self.read_ends.find(offset).filter(|end| end.pos > noted.pos).unwrap_or(noted);
+        pos = self.behind(pos);
         loop {
             let (_, len, last) = extent(&self.tail.header(pos));
             if offset <= last {
@@ -132,13 +166,17 @@ impl State {
         }
     }
 
-    fn batch_end(&self, pos: u64) -> u64 {
-        let (_, len, _) = extent(&self.tail.header(pos));
-        self.behind(pos + len)
+    fn batch_end(&self, pos: u64) -> Mark {
+        let (_, len, last) = extent(&self.tail.header(pos));
+        Mark { pos: self.behind(pos + len), offset: last.plus(1) }
     }
 
     /// The position of what follows `pos`: `pos`, or the next segment's start where one ends there.
     fn behind(&self, pos: u64) -> u64 {
+        // Before the first segment's start there is nothing that could end here.
+        if pos <= self.segments[0].start {
+            return pos;
+        }
         let index = self.segment_at(pos - 1);
         match self.segments.get(index + 1) {
             Some(next) if pos == self.segments[index].end() => next.start,

@@ -75,11 +75,11 @@ impl Space {
     pub fn release(&mut self, group: u64) {
         let group = self.group(group);
         group.holders = group.holders.checked_sub(1).expect("a group is released as often as it was held");
+        self.drop_free();
     }
 
     /// The oldest group that is held.
-    pub fn oldest(&mut self) -> Option<u64> {
-        self.drop_free();
+    pub fn oldest(&self) -> Option<u64> {
         (!self.groups.is_empty()).then_some(self.first)
     }
 

@@ -25,14 +25,47 @@ impl<D: Disk> Partition<D> {
 
     /// The first record with the largest timestamp of all.
     pub async fn max_timestamp(&self) -> Result<Option<FoundRecord>, Error> {
-        let largest = {
+        let (cut, whole) = {
             let state = self.0.state.borrow();
-            state.segments.iter().map(|segment| segment.max_timestamp).max().filter(|max| *max >= 0)
+            let first = state.segment_of(state.log_start);
+            let is_cut = state.segments[first].base < state.log_start;
+            let end = state.segments.get(first + 1).map_or(state.appended.offset, |next| next.base);
+            let whole = state.segments.iter().skip(first + usize::from(is_cut)).map(|segment| segment.max_timestamp);
+            (is_cut.then_some((state.log_start, end)), whole.max())
         };
-        match largest {
+        // Of a segment that the log start has cut, the largest timestamp may be gone.
+        let cut = match cut {
+            Some((from, end)) => self.largest_between(from, end).await?,
+            None => None,
+        };
+        match cut.max(whole).filter(|largest| *largest >= 0) {
             Some(largest) => self.offset_for_time(largest).await,
             None => Ok(None),
         }
+    }
+
+    /// The largest timestamp of the batches from `from` to `end`.
+    async fn largest_between(&self, mut from: Offset, end: Offset) -> Result<Option<i64>, Error> {
+        let mut out = ReadOut::default();
+        let mut largest = None;
+        while from < end {
+            if matches!(self.read(from, STEP, end, true, &mut out)?, ReadKind::Cold) {
+                self.read_bytes(from, end, &mut out).await?;
+            }
+            let pieces: Vec<&[u8]> = out.slices.iter().map(|slice| slice.as_slice()).collect();
+            let mut bytes = Slices::new(&pieces);
+            while bytes.len() >= HEADER_LEN {
+                let corrupt = |_| Error::Corrupt { segment: from, position: 0 };
+                let header = BatchHeader::parse(&bytes.array::<HEADER_LEN>(0)).map_err(corrupt)?;
+                largest = largest.max(Some(header.max_timestamp));
+                from = header.last_offset().plus(1);
+                bytes = bytes.sub(header.total_len().min(bytes.len())..bytes.len());
+            }
+            if out.bytes == 0 {
+                break;
+            }
+        }
+        Ok(largest)
     }
 
     /// The first segment whose largest timestamp is as asked for.

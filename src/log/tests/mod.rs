@@ -1,5 +1,6 @@
 //! The log as a whole, on the simulated disk: against a model, under faults, from seeds.
 
 mod faults;
+mod lookups;
 mod model;
 mod world;

@@ -321,13 +321,16 @@ impl World {
         let max = 1 + self.random.below(100_000) as usize;
         let mut out = ReadOut::default();
         for _ in 0..1 + self.random.below(6) {
-            let mut kind = partition.read(from, max, end, true, &mut out).expect("it can be read");
-            if matches!(kind, ReadKind::Cold) {
-                kind = match partition.read_cold(from, max, end, true, &mut out).await {
-                    Err(read::Error::Busy) => return,
-                    other => other.unwrap_or_else(|cause| panic!("{cause}\n{}", self.sim)),
-                };
+            let mut result = partition.read(from, max, end, true, &mut out);
+            if matches!(result, Ok(ReadKind::Cold)) {
+                result = partition.read_cold(from, max, end, true, &mut out).await;
             }
+            let kind = match result {
+                Err(read::Error::Busy) => return,
+                // Retention does its work in the background.
+                Err(read::Error::OutOfRange { .. }) if partition.log_start() > from => return,
+                other => other.unwrap_or_else(|cause| panic!("{cause}\n{}", self.sim)),
+            };
             let bytes = match kind {
                 ReadKind::Hot => out.slices.iter().flat_map(|slice| slice.as_slice().to_vec()).collect::<Vec<u8>>(),
                 ReadKind::File { file, range } => self.read_file(&file, range).await,
