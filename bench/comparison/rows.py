@@ -40,6 +40,8 @@ class Row:
     with_floor: bool = False
     # Every run starts a side of its own.
     starts_sides: bool = False
+    # Its runs fill memory, so memory is warmed before each.
+    fills_memory: bool = False
 
 
 def _load(context, *arguments):
@@ -91,7 +93,7 @@ def produce(name, title, size, quick, full, goal):
         return _with_costs(figures, cost, shown["generator_cpu_seconds"])
 
     metrics = [Metric(key, title, goal if key == "cpu_per_million" else None) for key, title in PRODUCE_METRICS]
-    return Row(name, title, metrics, run)
+    return Row(name, title, metrics, run, fills_memory=True)
 
 
 JAVA_LAST_LINE = re.compile(r"(\d+) records sent, ([\d.]+) records/sec.*, ([\d.]+) ms avg latency")
@@ -122,7 +124,7 @@ def java_defaults():
 
     metrics = [Metric(key, title, 1 / 5 if key == "cpu_per_million" else None) for key, title in PRODUCE_METRICS[:3]]
     return Row("java-100", "produce, 100 B, Java's ProducerPerformance with its defaults (acks=all, idempotent)",
-               metrics, run)
+               metrics, run, fills_memory=True)
 
 
 def _children_cpu():
@@ -170,7 +172,7 @@ def consume(name, title, alive, goal):
         return _with_costs(figures, cost, shown["generator_cpu_seconds"])
 
     metrics = [Metric(key, title, goal if key == "cpu_per_million" else None) for key, title in CONSUME_METRICS]
-    return Row(name, title, metrics, run, setup=_filled)
+    return Row(name, title, metrics, run, setup=_filled, fills_memory=True)
 
 
 RATE = 2_000
@@ -232,7 +234,7 @@ def idle(wait_ms, limit):
         consumers.wait()
         return {"cpu_percent": cost["broker_cpu_seconds"] / cost["seconds"] * 100, "resident_mib": resident}
 
-    metrics = [Metric("cpu_percent", "% of a core", limit=limit), Metric("resident_mib", "resident MiB", digits=0)]
+    metrics = [Metric("cpu_percent", "% of a core", limit=limit), Metric("resident_mib", "resident MiB, in a quick run after the load of the rows before", digits=0)]
     return Row(f"idle-{wait_ms}", f"100 consumers in long poll, fetch.max.wait.ms={wait_ms}", metrics, run)
 
 
@@ -240,9 +242,9 @@ def start():
     """From the birth of the process on an empty directory to the first connection that is accepted."""
 
     def run(context, side, topic):
-        time.sleep(2)
+        time.sleep(1)
         meter = machine.Meter(side.pid)
-        time.sleep(5)
+        time.sleep(2 if context.quick else 10)
         cost = meter.stop(settle=0)
         return {
             "start_ms": side.start_ms,

@@ -75,9 +75,12 @@ fn serve(mut connection: TcpStream, address: SocketAddr, ring: &Ring) -> Result<
     let mut block = Block::default();
     let (mut filled, mut requests, mut cpu_before) = (0, 0_u64, Duration::ZERO);
     loop {
-        match connection.read(&mut received[filled..]).context("receive")? {
-            0 => break,
-            length => filled += length,
+        match connection.read(&mut received[filled..]) {
+            Ok(0) => break,
+            Ok(length) => filled += length,
+            // A client that ends while an answer is under way resets the connection.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
+            Err(error) => return Err(error).context("receive"),
         }
         let mut begin = 0;
         while let Some(length) = frame_length(&received[begin..filled])? {
