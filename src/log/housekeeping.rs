@@ -11,6 +11,7 @@ use super::disk::Disk;
 use super::log::{Log, Shard};
 use super::memory::BLOCK_LEN;
 use super::partition::{Health, Inner, State};
+use super::space::Space;
 
 /// Milliseconds after which a starving log looks whether other shards have dropped chunks.
 const STARVING_RETRY_MS: i64 = 5;
@@ -75,14 +76,8 @@ impl<D: Disk> Shard<D> {
 
     /// Has the partitions written that keep the oldest frames of the journal and the ring.
     pub(super) fn relieve(&self) {
-        let journal = {
-            let mut space = self.journal.space.borrow_mut();
-            if space.is_pressed() { space.oldest() } else { None }
-        };
-        let ring = {
-            let mut ring = self.ring.borrow_mut();
-            if ring.space.is_pressed() { ring.space.oldest() } else { None }
-        };
+        let pressed = |space: &Space| space.oldest().filter(|_| space.is_pressed());
+        let (journal, ring) = (pressed(&self.journal.space.borrow()), pressed(&self.ring.borrow().space));
         if self.journal.relieved.get() == journal && self.ring.borrow().relieved == ring {
             return;
         }

@@ -94,8 +94,6 @@ impl<D: Disk> Drop for Handle<D> {
 pub(super) struct Shard<D: Disk> {
     pub disk: D,
     pub data_dir: PathBuf,
-    /// The shard's own directory.
-    pub dir: PathBuf,
     pub id: ShardId,
     pub options: Options,
     pub observer: Rc<dyn Observer>,
@@ -157,7 +155,6 @@ impl<D: Disk> Log<D> {
             files: RefCell::new(Files::new(options.open_files_max)),
             disk,
             data_dir: data_dir.to_owned(),
-            dir,
             id: shard,
             options,
             observer,

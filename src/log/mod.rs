@@ -12,18 +12,18 @@
 
 pub mod append;
 mod buffer;
-mod checkpoint;
+pub mod checkpoint;
 mod checkpointing;
 mod cold;
 mod commit;
 pub mod config;
 pub mod disk;
-mod epochs;
+pub mod epochs;
 mod files;
-mod frame;
+pub mod frame;
 mod hot;
 mod housekeeping;
-mod index;
+pub mod index;
 mod indexes;
 mod journal;
 #[expect(clippy::module_inception, reason = "the log of a shard is the module's chief type")]

@@ -16,6 +16,7 @@ use std::rc::Rc;
 
 use duramen_wire::ids::{LeaderEpoch, Offset, TopicPartitionId};
 
+use super::checkpoint::PartitionCheckpoint;
 use super::config::PartitionConfig;
 use super::disk::{Access, Disk};
 use super::epochs::Epochs;
@@ -38,6 +39,8 @@ pub struct PartitionState {
     pub epoch: LeaderEpoch,
     /// A bad batch below what was known to be stable: segment and position.
     pub corrupt: Option<(Offset, u64)>,
+    /// What the checkpoint goes on saying of a corrupt partition, so that it is found corrupt again.
+    pub(super) statement: Option<PartitionCheckpoint>,
     pub(super) generation: u32,
     pub(super) segments: Vec<Segment>,
     pub(super) epochs: Epochs,
@@ -88,7 +91,10 @@ impl<D: Disk> Log<D> {
             adopted.push(shard.build(state, config, epoch, now_ms));
         }
         for inner in &adopted {
-            shard.checkpointing.insert(inner.state.borrow().snapshot(inner));
+            let state = inner.state.borrow();
+            let statement =
+                state.statement.clone().map(|old| PartitionCheckpoint { generation: inner.generation, ..old });
+            shard.checkpointing.insert(statement.unwrap_or_else(|| state.snapshot(inner)));
         }
         shard.write_checkpoint(false).await?;
         let adopted: Vec<_> = adopted.into_iter().map(Partition).collect();
@@ -261,6 +267,7 @@ impl<D: Disk> Inner<D> {
             log_end: state.appended.offset,
             epoch: state.epoch,
             corrupt,
+            statement: state.statement.take(),
             generation: self.generation,
             segments: std::mem::take(&mut state.segments).into(),
             epochs: std::mem::take(&mut state.epochs),
@@ -280,6 +287,7 @@ impl PartitionState {
             log_end: start,
             epoch: LeaderEpoch(0),
             corrupt: None,
+            statement: None,
             generation: 1,
             segments: vec![Segment::new(start, 0, index)],
             epochs: Epochs::default(),
@@ -305,6 +313,7 @@ impl State {
         Self {
             config,
             health,
+            statement: state.statement,
             epoch: epoch.max(state.epoch),
             log_start: state.log_start,
             segments,

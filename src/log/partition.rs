@@ -21,6 +21,7 @@ use std::rc::Rc;
 
 use duramen_wire::ids::{LeaderEpoch, Offset, TopicPartitionId};
 
+use super::checkpoint::PartitionCheckpoint;
 use super::cold::{HINTS, Hint};
 use super::config::{Durability, PartitionConfig};
 use super::disk::Disk;
@@ -75,6 +76,8 @@ pub(super) struct Inner<D: Disk> {
 pub(super) struct State {
     pub config: PartitionConfig,
     pub health: Health,
+    /// Of a corrupt partition, what its checkpoint says and goes on saying.
+    pub statement: Option<PartitionCheckpoint>,
     pub epoch: LeaderEpoch,
     pub log_start: Offset,
     /// By base offset; never empty; the last one is active.

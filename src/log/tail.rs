@@ -230,11 +230,6 @@ impl Tail {
         None
     }
 
-    /// The first batch boundary that is noted at or after `pos`.
-    pub fn noted_after(&self, pos: u64) -> Option<Mark> {
-        (pos / CHUNK..self.numbers().end).filter_map(|number| self.noted(number)).find(|mark| mark.pos >= pos)
-    }
-
     /// The last noted boundary whose offset is not beyond `offset`.
     pub fn noted_for(&self, offset: Offset) -> Option<Mark> {
         // Chunks that no batch begins in are few (inside large batches), so the search looks at the next that has one.

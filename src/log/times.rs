@@ -5,7 +5,7 @@ use duramen_wire::ids::{LeaderEpoch, Offset};
 use duramen_wire::slices::Slices;
 
 use super::disk::Disk;
-use super::partition::Partition;
+use super::partition::{Health, Partition};
 use super::read::{Error, ReadKind, ReadOut};
 
 /// Bytes looked through at a time.
@@ -27,6 +27,9 @@ impl<D: Disk> Partition<D> {
     pub async fn max_timestamp(&self) -> Result<Option<FoundRecord>, Error> {
         let (cut, whole) = {
             let state = self.0.state.borrow();
+            if state.health == Health::Closed {
+                return Err(Error::Closed);
+            }
             let first = state.segment_of(state.log_start);
             let is_cut = state.segments[first].base < state.log_start;
             let end = state.segments.get(first + 1).map_or(state.appended.offset, |next| next.base);

@@ -46,10 +46,10 @@ impl<D: Disk> Inner<D> {
         let (base, range) = {
             let mut state = self.state.borrow_mut();
             state.zero_queued = false;
-            let Some(range) = state.zero_range(&self.shard.options).filter(|_| state.takes_writes() && !state.closing)
-            else {
+            if !state.takes_writes() || state.closing {
                 return;
-            };
+            }
+            let Some(range) = state.zero_range(&self.shard.options) else { return };
             state.zeroing = Some(range.clone());
             (state.segments[state.unsealed()].base, range)
         };

@@ -210,9 +210,30 @@ impl Found<'_> {
         }
         progress.ensure_segment();
         progress.state.corrupt = Some((segment, position));
+        progress.state.statement = Some(self.statement(progress.known_end));
         let (topic, known_end) = (self.topic.to_owned(), progress.known_end);
         report.push(Note::Corrupt { topic, id: self.id, segment, position, known_end, why });
         progress.state
+    }
+
+    /// What the checkpoint goes on saying of a corrupt partition: that records up to `known_end` were there.
+    fn statement(&self, known_end: Offset) -> PartitionCheckpoint {
+        match &self.record {
+            Some(record) if record.synced_end == known_end.0 => record.clone(),
+            // The journal knew of more than the record: then nothing is trusted, and all is read again.
+            record => PartitionCheckpoint {
+                topic_id: *self.id.topic.0.as_bytes(),
+                partition: self.id.partition.0,
+                topic: self.topic.to_owned(),
+                generation: 0,
+                log_start: record.as_ref().map_or(0, |record| record.log_start),
+                synced_end: known_end.0,
+                epoch: record.as_ref().map_or(0, |record| record.epoch),
+                segments: Vec::new(),
+                epochs: Vec::new(),
+                producers: Vec::new(),
+            },
+        }
     }
 
     async fn bring_to_order<D: Disk>(

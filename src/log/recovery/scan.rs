@@ -124,11 +124,6 @@ impl<D: Disk> Segment<'_, D> {
         Ok(Item::Batch(header))
     }
 
-    /// The batch that `next` has just moved behind.
-    pub fn last_batch(&self, len: usize) -> &[u8] {
-        &self.window[self.taken - len..self.taken]
-    }
-
     /// Whether nothing but zeros lies from here on.
     async fn zeros(&mut self) -> Result<Item> {
         loop {

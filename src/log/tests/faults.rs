@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use duramen_wire::ids::Offset;
+use duramen_wire::ids::{LeaderEpoch, Offset, ShardId};
 
 use super::world::{DATA, End, World, id};
-use crate::log::recovery::Note;
+use crate::log::recovery::{Note, recover};
 use crate::log::sim::{Fault, Kind};
-use crate::log::{Durability, Health, PartitionConfig, append, paths};
+use crate::log::{Durability, Health, Log, PartitionConfig, append, paths};
 
 fn config(durability: Durability) -> PartitionConfig {
     PartitionConfig { durability, segment_bytes: 200_000, ..PartitionConfig::default() }
@@ -129,9 +129,21 @@ fn damage_below_the_synced_end_is_corruption_and_stays() {
         let file = crate::log::disk::Disk::open(&damaged, &path, crate::log::disk::Access::Direct).await.unwrap();
         crate::log::disk::Disk::set_len(&damaged, &file, 1_500).await.unwrap();
         assert!(len > 1_500);
-        let recovered = crate::log::recovery::recover(&world.disk, Path::new(DATA), world.now_ms).await.unwrap();
-        assert!(matches!(recovered.report[..], [.., Note::Corrupt { .. }]), "{:?}", recovered.report);
-        assert_eq!(recovered.partitions[0].corrupt, Some((Offset(0), 1_500)));
+        for _ in 0..3 {
+            let recovered = recover(&world.disk, Path::new(DATA), world.now_ms).await.unwrap();
+            assert!(matches!(recovered.report[..], [.., Note::Corrupt { .. }]), "{:?}", recovered.report);
+            assert_eq!(recovered.partitions[0].corrupt, Some((Offset(0), 1_500)));
+            let config = config(Durability::Replicated);
+            let states =
+                recovered.partitions.into_iter().map(|state| (state, config.clone(), LeaderEpoch(1))).collect();
+            let (options, told) = (world.options.clone(), world.told.clone());
+            let log = Log::open(world.disk.clone(), Path::new(DATA), ShardId(0), options, told).await.unwrap();
+            log.background().into_iter().for_each(|task| world.sim.spawn(task));
+            log.adopt_all(states, world.now_ms).await.unwrap();
+            world.log = Some(log);
+            assert!(matches!(world.append(id(1, 0), 10, false), Err(append::Error::Corrupt { .. })));
+            world.end(End::Shutdown).await;
+        }
     });
 }
 
@@ -174,7 +186,7 @@ fn a_directory_that_does_not_name_its_topic_is_set_aside() {
         world.end(End::Kill).await;
         let dir = world.dir(id(1, 0));
         world.disk.poke(&dir.join(paths::METADATA), 0, b"nonsense");
-        let recovered = crate::log::recovery::recover(&world.disk, Path::new(DATA), world.now_ms).await.unwrap();
+        let recovered = recover(&world.disk, Path::new(DATA), world.now_ms).await.unwrap();
         assert!(recovered.partitions.is_empty());
         let aside = |note: &Note| matches!(note, Note::SetAside { renamed, .. } if renamed == "events-0.0.set-aside");
         assert!(recovered.report.iter().any(aside), "{:?}", recovered.report);

@@ -197,7 +197,7 @@ impl World {
         }
         assert!(expected.next().is_none(), "bytes are missing at the end\n{sim}");
         model.next_sequence =
-            model.batches.iter().filter_map(|sent| sent.sequence.as_ref()).map(|(next, _)| *next).last().unwrap_or(0);
+            model.batches.iter().rev().find_map(|sent| sent.sequence.as_ref()).map_or(0, |(next, _)| *next);
         model.epoch = LeaderEpoch(model.epoch.0 + 1);
     }
 
