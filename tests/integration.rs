@@ -27,7 +27,7 @@ fn record(number: i32) -> Record {
     Record {
         partition: number % 3,
         offset: -1,
-        timestamp: 1_700_000_000_000 + i64::from(number),
+        timestamp: kafka::now_ms() + i64::from(number),
         key: (number % 4 != 0).then(|| format!("key {number}").into_bytes()),
         value: (number % 5 != 0).then(|| format!("value {number}").into_bytes()),
         headers: vec![("h".into(), (number % 2 == 0).then(|| b"x".to_vec()))],

@@ -217,3 +217,9 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
         thread::park();
     }
 }
+
+/// The time, in milliseconds: records that are much older than that are soon removed.
+pub fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    i64::try_from(since.as_millis()).expect("fits for ages")
+}
