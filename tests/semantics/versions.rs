@@ -14,6 +14,16 @@ fn api_versions() -> ApiVersionsRequest {
     ApiVersionsRequest::default().with_client_software_name(text("semantics")).with_client_software_version(text("1"))
 }
 
+/// Whatever stands in any list; the default asks for kinds that are unknown.
+fn any_acls() -> DescribeAclsRequest {
+    const ANY: i8 = 1;
+    DescribeAclsRequest::default()
+        .with_resource_type_filter(ANY)
+        .with_pattern_type_filter(ANY)
+        .with_operation(ANY)
+        .with_permission_type(ANY)
+}
+
 #[test]
 fn the_ranges_are_those_of_kafka_4_3() {
     let broker = shared();
@@ -101,7 +111,7 @@ probes! {
     DeleteRecords: DeleteRecordsRequest::default();
     InitProducerId: InitProducerIdRequest::default();
     OffsetForLeaderEpoch: OffsetForLeaderEpochRequest::default();
-    DescribeAcls: DescribeAclsRequest::default();
+    DescribeAcls: any_acls();
     DescribeConfigs: DescribeConfigsRequest::default();
     AlterConfigs: AlterConfigsRequest::default();
     DescribeLogDirs: DescribeLogDirsRequest::default();
