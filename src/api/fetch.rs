@@ -265,7 +265,8 @@ pub fn advance(context: &Context, exchange: &mut Exchange) {
         }
         return;
     }
-    if state.phase == Phase::Looking && reads.len() > 1 && state.may_wait(reads, *started) {
+    if reads.len() > 1 && state.may_wait(reads, *started) {
+        state.waiting.clear();
         std::mem::swap(&mut state.to_wait, reads);
         *away = state.to_wait.len();
         state.phase = Phase::ToWait;
@@ -285,8 +286,8 @@ impl FetchState {
             return false;
         }
         for batch in boxes {
-            // What a shard has by now does not end its wait; what is missing does.
-            batch.bytes_min = batch.bytes + self.bytes_min() - bytes;
+            // No shard knows what the others have: each tells of the next batch it gets, and the sum is taken anew.
+            batch.bytes_min = batch.bytes + 1;
             batch.wait_ms = left;
         }
         true

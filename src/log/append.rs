@@ -54,6 +54,9 @@ pub enum Error {
     TimestampType,
     #[error("a record of a compacted topic has no key")]
     NullKey,
+    /// Clients number the records of a batch from 0; the log gives them their offsets.
+    #[error("the batch begins at offset {0}, not at 0")]
+    BaseOffset(Offset),
     #[error(transparent)]
     Producer(#[from] producers::Error),
     #[error("no memory for {len} bytes now")]
@@ -74,7 +77,7 @@ impl<D: Disk> Partition<D> {
         self.0.shard.now_ms.set(now_ms);
         let header = self.0.check(batch, origin, now_ms)?;
         let summary = summary(&header);
-        let verdict = self.0.state.borrow().producers.check(&summary)?;
+        let verdict = self.0.check_producer(&summary, now_ms)?;
         if let Verdict::Duplicate { base_offset, last_offset, .. } = verdict {
             return Ok(Appended { base_offset, last_offset, end: last_offset.plus(1), duplicate: true });
         }
@@ -123,6 +126,16 @@ impl<D: Disk> Inner<D> {
             check_client(&header, batch, config)?;
         }
         Ok(header)
+    }
+
+    /// Whether a batch follows what is remembered of its producer. Who was silent for too long is a stranger again.
+    fn check_producer(&self, batch: &BatchSummary, now_ms: i64) -> Result<Verdict, producers::Error> {
+        let mut state = self.state.borrow_mut();
+        let expiration_ms = state.config.producer_id_expiration_ms;
+        if state.producers.is_silent(batch.producer_id, now_ms, expiration_ms) {
+            state.producers.expire(now_ms, expiration_ms);
+        }
+        state.producers.check(batch)
     }
 
     /// Begins a new segment where the active one has no room for the batch, or has become too old.
@@ -230,6 +243,9 @@ fn check_health(health: &Health) -> Result<(), Error> {
 }
 
 fn check_client(header: &BatchHeader, batch: Slices<'_>, config: &PartitionConfig) -> Result<(), Error> {
+    if header.base_offset != Offset(0) {
+        return Err(Error::BaseOffset(header.base_offset));
+    }
     if header.is_control() {
         return Err(Error::Control);
     }

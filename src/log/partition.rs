@@ -204,13 +204,6 @@ impl<D: Disk> Partition<D> {
     pub fn producer_count(&self) -> usize {
         self.0.state.borrow().producers.len()
     }
-
-    /// Forgets producers that were silent for the topic's expiration time.
-    pub fn expire_producers(&self, now_ms: i64) {
-        let mut state = self.0.state.borrow_mut();
-        let expiration_ms = state.config.producer_id_expiration_ms;
-        state.producers.expire(now_ms, expiration_ms);
-    }
 }
 
 impl State {

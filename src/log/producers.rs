@@ -120,6 +120,11 @@ impl Producers {
         state.add(batch, base_offset, now_ms);
     }
 
+    /// Whether a producer that is remembered has been silent for `expiration_ms`.
+    pub fn is_silent(&self, id: ProducerId, now_ms: i64, expiration_ms: i64) -> bool {
+        self.0.get(&id.0).is_some_and(|state| now_ms.saturating_sub(state.last_ms) >= expiration_ms)
+    }
+
     /// Forgets producers that have been silent for `expiration_ms`.
     pub fn expire(&mut self, now_ms: i64, expiration_ms: i64) {
         self.0.retain(|_, state| now_ms.saturating_sub(state.last_ms) < expiration_ms);

@@ -226,6 +226,11 @@ impl ReadBatch {
         self.bytes = 0;
     }
 
+    /// Drops what was found so far: it is read again when the wait ends, and would pin memory for as long.
+    pub(super) fn let_go(&mut self) {
+        self.items.iter_mut().for_each(|item| item.data.clear());
+    }
+
     /// Adds an item, and returns its place and the item, whose position and bounds the caller sets.
     pub fn add(&mut self, partition: TopicPartitionId, entry: usize) -> (usize, &mut ReadItem) {
         let mut item = self.spare.pop().unwrap_or_else(|| ReadItem::new(partition));

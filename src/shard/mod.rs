@@ -236,8 +236,8 @@ impl Shard {
             Request::Read(batch) => self.begin_read(batch),
             Request::CancelRead(read) => {
                 let cancelled = self.reads.borrow_mut().cancel(&mut self.partitions.borrow_mut(), read);
-                if let Some(batch) = cancelled {
-                    self.answer_read(batch);
+                if let Some(outcome) = cancelled {
+                    self.finish_read(outcome);
                 }
                 self.answer(from, Reply::ReadCancelled);
             }

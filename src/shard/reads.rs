@@ -63,14 +63,21 @@ impl Reads {
     pub fn look_again<D: Disk<File = DiskFile>>(&mut self, partitions: &mut Partitions<D>, key: usize) -> Outcome {
         let Some(parked) = self.parked.get_mut(key) else { return Outcome::Parked };
         match look(partitions, &mut parked.batch) {
-            Look::Wait => Outcome::Parked,
+            Look::Wait => {
+                parked.batch.let_go();
+                Outcome::Parked
+            }
             Look::Enough => Outcome::Done(self.unpark(partitions, key)),
             Look::Cold => Outcome::Cold(self.unpark(partitions, key)),
         }
     }
 
-    /// A parked read whose wait is over.
-    pub fn expired<D: Disk>(&mut self, partitions: &mut Partitions<D>, now: Instant) -> Option<Box<ReadBatch>> {
+    /// A parked read whose wait is over, with what there is by now.
+    pub fn expired<D: Disk<File = DiskFile>>(
+        &mut self,
+        partitions: &mut Partitions<D>,
+        now: Instant,
+    ) -> Option<Outcome> {
         while let Some(Reverse((deadline, key, number))) = self.deadlines.peek().copied() {
             let live = self.parked.get(key).is_some_and(|parked| parked.number == number);
             if live && deadline > now {
@@ -78,7 +85,8 @@ impl Reads {
             }
             self.deadlines.pop();
             if live {
-                return Some(self.unpark(partitions, key));
+                let batch = self.unpark(partitions, key);
+                return Some(last_look(partitions, batch));
             }
         }
         None
@@ -89,10 +97,15 @@ impl Reads {
         self.deadlines.peek().map(|Reverse((deadline, _, _))| *deadline)
     }
 
-    /// Ends the wait of one read.
-    pub fn cancel<D: Disk>(&mut self, partitions: &mut Partitions<D>, read: ReplyTo) -> Option<Box<ReadBatch>> {
+    /// Ends the wait of one read, with what there is by now.
+    pub fn cancel<D: Disk<File = DiskFile>>(
+        &mut self,
+        partitions: &mut Partitions<D>,
+        read: ReplyTo,
+    ) -> Option<Outcome> {
         let key = self.parked.iter().find(|(_, parked)| parked.batch.reply_to == read)?.0;
-        Some(self.unpark(partitions, key))
+        let batch = self.unpark(partitions, key);
+        Some(last_look(partitions, batch))
     }
 
     /// Reads that wait.
@@ -105,8 +118,7 @@ impl Reads {
     }
 
     fn park<D: Disk>(&mut self, partitions: &mut Partitions<D>, mut batch: Box<ReadBatch>, now: Instant) {
-        // What was found so far is read again later; holding it would pin memory for the length of the wait.
-        batch.items.iter_mut().for_each(|item| item.data.clear());
+        batch.let_go();
         let key = self.parked.vacant_key();
         for item in &batch.items {
             if let Some(hosted) = partitions.get_mut(item.partition) {
@@ -141,6 +153,14 @@ enum Look {
     Enough,
     Wait,
     Cold,
+}
+
+/// Reads what is there for a read that waits no longer.
+fn last_look<D: Disk<File = DiskFile>>(partitions: &mut Partitions<D>, mut batch: Box<ReadBatch>) -> Outcome {
+    match look(partitions, &mut batch) {
+        Look::Cold => Outcome::Cold(batch),
+        Look::Enough | Look::Wait => Outcome::Done(batch),
+    }
 }
 
 /// Reads all items as far as that goes without waiting.

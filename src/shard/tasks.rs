@@ -115,8 +115,8 @@ async fn read_deadline_task(shard: Rc<Shard>) {
         let now = Instant::now();
         loop {
             let expired = shard.reads.borrow_mut().expired(&mut shard.partitions.borrow_mut(), now);
-            let Some(batch) = expired else { break };
-            shard.answer_read(batch);
+            let Some(outcome) = expired else { break };
+            shard.finish_read(outcome);
         }
     }
 }

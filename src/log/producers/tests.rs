@@ -114,6 +114,8 @@ fn silent_producers_expire() {
     let mut producers = Producers::default();
     producers.record(&of(1), Offset(0), 100);
     producers.record(&of(2), Offset(1), 101);
+    let silent = |id| producers.is_silent(ProducerId(id), 1100, 1000);
+    assert_eq!([silent(1), silent(2), silent(3)], [true, false, false]);
     producers.expire(1100, 1000);
     assert_eq!(producers.snapshot().iter().map(|state| state.producer_id).collect::<Vec<_>>(), [2]);
     producers.expire(1101, 1000);
