@@ -15,7 +15,7 @@ const SHARD_MEMORY_MIN: u64 = 32 << 20;
 /// The part of a shard's memory for receive buffers.
 const RECEIVE_SHARE: u64 = 8;
 /// The part of a shard's memory for requests that are gathered.
-const GATHER_SHARE: u64 = 8;
+const GATHER_SHARE: u64 = 4;
 /// The part of a shard's memory for the log: tail buffers, journal frames, cold reads.
 const LOG_SHARE: u64 = 2;
 /// Descriptors that are left for connections and the rest, of those that the process may have.
@@ -59,7 +59,8 @@ impl Plan {
             cores,
             memory,
             receive_buffers_max: (bytes(RECEIVE_SHARE) / RECEIVE_BUFFER_LEN).next_power_of_two().clamp(64, 4096),
-            gather_bytes_max: bytes(GATHER_SHARE).max(usize::try_from(config.socket_request_max_bytes).unwrap_or(0)),
+            // One larger request is let through while there is no other.
+            gather_bytes_max: bytes(GATHER_SHARE),
             log: LogOptions {
                 memory_budget: bytes(LOG_SHARE),
                 journal_len: config.journal_bytes.next_multiple_of(1 << 20),

@@ -8,7 +8,7 @@ pub mod client;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use broker::{Broker, Failed, refused};
+pub use broker::Broker;
 pub use client::Client;
 
 /// Longer than anything in these tests takes on a busy machine.

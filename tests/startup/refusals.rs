@@ -6,9 +6,9 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::bare::broker::{ends_by_itself, program, with_defaults};
+use crate::bare::Broker;
+use crate::bare::broker::{ends_by_itself, program, refused, with_defaults};
 use crate::bare::client::batch;
-use crate::bare::{Broker, refused};
 
 /// Runs a refused start on a directory that does not exist, and asserts that it does not exist afterwards.
 #[track_caller]

@@ -1,3 +1,5 @@
+//! What a change of settings does, and which are refused, in Kafka's words.
+
 use super::super::settings::Settings;
 use super::OperationKind::{Append, Delete, Set, Subtract};
 use super::*;

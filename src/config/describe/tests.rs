@@ -1,3 +1,5 @@
+//! What DescribeConfigs tells: values, sources and synonyms.
+
 use super::super::settings::Settings;
 use super::*;
 

@@ -1,3 +1,5 @@
+//! Settings from a file and from the command line, and what is wrong with some.
+
 use super::super::broker::Broker;
 use super::super::listeners::Protocol;
 use super::*;

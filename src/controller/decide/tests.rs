@@ -1,3 +1,5 @@
+//! Decisions of the controller, each from an image and a request to changes.
+
 use super::*;
 use crate::config::{Configs, Operation, OperationKind, Settings};
 use crate::controller::change::{Change, Owner, PartitionMoved};

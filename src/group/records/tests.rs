@@ -1,3 +1,5 @@
+//! The records of `__consumer_offsets`: round trips, and bytes as Kafka writes them.
+
 use bytes::Bytes;
 use proptest::prelude::*;
 

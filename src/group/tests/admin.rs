@@ -1,3 +1,5 @@
+//! Describing, listing and deleting groups.
+
 use super::rig::*;
 use crate::group::*;
 

@@ -1,3 +1,5 @@
+//! Joining, syncing and leaving: the rebalance from its delay to its end.
+
 use super::rig::*;
 use crate::group::*;
 

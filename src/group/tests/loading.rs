@@ -1,3 +1,5 @@
+//! Groups that are read back from their log.
+
 use super::rig::*;
 use crate::group::*;
 

@@ -1,3 +1,5 @@
+//! Committing, fetching, deleting and expiring offsets.
+
 use super::rig::*;
 use crate::group::*;
 

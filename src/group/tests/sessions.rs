@@ -1,3 +1,5 @@
+//! Syncs and heartbeats, and members whose session ends.
+
 use super::rig::*;
 use crate::group::*;
 

@@ -1,3 +1,5 @@
+//! Members with a `group.instance.id`.
+
 use std::sync::Arc;
 
 use super::rig::*;

@@ -1,3 +1,5 @@
+//! Checkpoints as archives: round trips, versions, and damage that is noticed.
+
 use proptest::prelude::*;
 
 use super::*;

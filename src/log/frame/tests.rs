@@ -1,3 +1,5 @@
+//! Frames of the journal: round trips, torn ones, old ones.
+
 use duramen_wire::ids::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartitionId};
 use proptest::prelude::*;
 

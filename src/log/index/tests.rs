@@ -1,3 +1,5 @@
+//! Offset and time look-ups, in the index being built and in the sealed one.
+
 use proptest::prelude::*;
 
 use super::*;

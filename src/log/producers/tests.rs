@@ -1,3 +1,5 @@
+//! Sequence numbers: what is appended, what is a duplicate, what is refused.
+
 use proptest::prelude::*;
 
 use super::*;

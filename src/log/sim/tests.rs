@@ -1,3 +1,5 @@
+//! The simulated disk itself: what a crash drops, tears and reorders, and what it must keep.
+
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

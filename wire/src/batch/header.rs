@@ -70,6 +70,13 @@ impl BatchHeader {
         let Some(bytes) = bytes.first_chunk::<HEADER_LEN>() else {
             return Err(Error::Truncated { length: bytes.len() });
         };
+        let header = Self::parse_frame(bytes)?;
+        header.check_offsets()?;
+        Ok(header)
+    }
+
+    /// Checks magic and length only: all that is needed to check the CRC, before which nothing else is to be trusted.
+    pub(super) fn parse_frame(bytes: &[u8; HEADER_LEN]) -> Result<Self, Error> {
         let header = Self::decode(bytes);
         if header.magic != MAGIC {
             return Err(Error::Magic(header.magic));
@@ -77,12 +84,17 @@ impl BatchHeader {
         if header.batch_length < (HEADER_LEN - LENGTH_END) as i32 {
             return Err(Error::Truncated { length: header.batch_length.max(0) as usize + LENGTH_END });
         }
-        let wraps = header.base_offset.0.checked_add(i64::from(header.last_offset_delta)).is_none();
-        if wraps || header.last_offset_delta < 0 || header.record_count < 0 {
-            let Self { record_count, last_offset_delta, .. } = header;
-            return Err(Error::RecordCount { record_count, last_offset_delta });
-        }
         Ok(header)
+    }
+
+    /// Whether the offsets of the records lie within what there is.
+    pub(super) fn check_offsets(&self) -> Result<(), Error> {
+        let Self { record_count, last_offset_delta, .. } = *self;
+        let wraps = self.base_offset.0.checked_add(i64::from(last_offset_delta)).is_none();
+        match wraps || last_offset_delta < 0 || record_count < 0 {
+            true => Err(Error::RecordCount { record_count, last_offset_delta }),
+            false => Ok(()),
+        }
     }
 
     fn decode(bytes: &[u8; HEADER_LEN]) -> Self {

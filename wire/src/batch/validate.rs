@@ -41,7 +41,7 @@ pub fn validate(bytes: Slices, limits: &Limits) -> Result<BatchHeader, Error> {
     if bytes.len() < HEADER_LEN {
         return Err(Error::Truncated { length: bytes.len() });
     }
-    let header = BatchHeader::parse(&bytes.array::<HEADER_LEN>(0))?;
+    let header = BatchHeader::parse_frame(&bytes.array::<HEADER_LEN>(0))?;
     match header.total_len() {
         length if length > bytes.len() => {
             return Err(Error::Length { claimed: length as i64, actual: bytes.len() });
@@ -50,6 +50,7 @@ pub fn validate(bytes: Slices, limits: &Limits) -> Result<BatchHeader, Error> {
         _ => {}
     }
     check_crc(&header, bytes)?;
+    header.check_offsets()?;
     let compression = header.compression()?;
     let BatchHeader { record_count, last_offset_delta, .. } = header;
     if record_count < 1 || record_count - 1 != last_offset_delta {
