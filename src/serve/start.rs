@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::errors::chain;
 use crate::log::recovery::{self, Recovered};
 use crate::log::{Log, PartitionState};
 use crate::metadata::{self, Keeper, Store};
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics, Phase};
 use crate::net::complaints::Complaints;
 use crate::net::endpoints::Endpoints;
 use crate::net::input::GatherBudget;
@@ -54,6 +55,9 @@ pub struct State {
     pub accepting: RefCell<Vec<Task<()>>>,
     pub released: Cell<bool>,
     pub release: Notify,
+    /// What /readyz answers.
+    pub phase: Rc<Cell<Phase>>,
+    metrics_at: Cell<Option<SocketAddr>>,
 }
 
 impl State {
@@ -71,6 +75,7 @@ pub struct Report {
     recovery: Vec<String>,
     bytes_read: u64,
     endpoints: Arc<Endpoints>,
+    metrics_at: Option<SocketAddr>,
 }
 
 /// Makes the advertised addresses known as settings, since they are described to clients.
@@ -91,7 +96,16 @@ pub fn prepare(shard: &Rc<Shard>, ground: Ground, bound: Vec<(usize, Bound)>) {
         accepting: RefCell::default(),
         released: Cell::new(false),
         release: Notify::default(),
+        phase: Rc::default(),
+        metrics_at: Cell::default(),
     }));
+}
+
+/// Begins to answer on the addresses of /metrics and /readyz, with "starting" at first.
+pub fn serve_metrics(shard: &Rc<Shard>, bound: Vec<Bound>) {
+    let state = State::of(shard);
+    state.metrics_at.set(bound.first().and_then(|bound| bound.local_addr().ok()));
+    metrics::serve(shard, bound, &state.phase);
 }
 
 /// Starts all shards, from shard 0.
@@ -127,19 +141,16 @@ pub async fn all(shard: &Rc<Shard>) -> Result<Report, String> {
     for id in (0..shard.shards()).map(ShardId) {
         shard.call(id, |shard| async move { listen(&shard) }).await;
     }
+    state.phase.set(Phase::Ready);
     let (topics, partitions) = (image.topics().count(), image.partition_count());
     let cluster_id = image.cluster_id().unwrap_or_default().to_string();
     let endpoints = ground.endpoints.clone();
-    Ok(Report { cluster_id, partitions, topics, clean, recovery, bytes_read, endpoints })
+    let metrics_at = state.metrics_at.get();
+    Ok(Report { cluster_id, partitions, topics, clean, recovery, bytes_read, endpoints, metrics_at })
 }
 
 /// What the start itself changes: a new cluster, another number of shards, higher epochs after an unclean end.
-async fn first_changes(
-    store: &mut Store<RealDisk>,
-    image: &mut Image,
-    shards: u16,
-    clean: bool,
-) -> Result<(), String> {
+async fn first_changes(store: &mut Store<RealDisk>, image: &mut Image, shards: u16, clean: bool) -> Result<(), String> {
     let changes: Vec<Change> = match image.cluster_id() {
         None => vec![controller::create_cluster(new_cluster_id(), shards)],
         Some(_) => controller::start(image, shards, !clean),
@@ -264,15 +275,25 @@ impl Report {
                 println!("{} listens on {}:{} (node {})", listener.name, node.host, node.port, node.id);
             }
         }
+        if let Some(address) = self.metrics_at {
+            println!("metrics on http://{address}/metrics, and http://{address}/readyz");
+        }
         let cores: Vec<String> = plan.cores.iter().map(ToString::to_string).collect();
         let (shards, memory) = (plan.shards, plan.memory >> 20);
-        println!("{shards} shards on cores {}, {memory} MiB of memory, data in {}", cores.join(","), plan.data_dir.display());
+        println!(
+            "{shards} shards on cores {}, {memory} MiB of memory, data in {}",
+            cores.join(","),
+            plan.data_dir.display()
+        );
         let kernel = &host.facts.kernel;
-        let cached = if host.facts.cachestat { "sealed segments go out by sendfile when cached" } else { "no sendfile" };
+        let cached =
+            if host.facts.cachestat { "sealed segments go out by sendfile when cached" } else { "no sendfile" };
         println!("Linux {kernel}, io_uring and O_DIRECT work, {cached}; {} files may be open", host.facts.open_files);
         let level = match plan.config.durability {
             crate::config::Durability::Fsync => "fsync: acknowledged records are on stable storage",
-            crate::config::Durability::Replicated => "replicated: acknowledged records survive the death of the process",
+            crate::config::Durability::Replicated => {
+                "replicated: acknowledged records survive the death of the process"
+            }
         };
         println!("durability {level}, unless a topic says otherwise");
         let (topics, partitions, ms) = (self.topics, self.partitions, took.as_millis());
