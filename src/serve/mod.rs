@@ -101,7 +101,10 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let shards = start_shards(&ground, listeners, metrics, stop_requests, &news)?;
     drop(news);
     match heard.recv() {
-        Ok(News::Started(report)) => report.print(&plan, &host, began.elapsed()),
+        Ok(News::Started(report)) => {
+            report.print(&plan, &host, began.elapsed());
+            settings.notices().iter().for_each(|notice| tracing::warn!("{notice}"));
+        }
         Ok(News::Failed(reason)) => return Err(Error::Start(reason)),
         Err(_) => return Err(Error::Start("a shard ended while the broker was starting".into())),
     }
