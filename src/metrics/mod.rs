@@ -1,4 +1,16 @@
-//! What the broker counts and times. Each shard counts for itself; whoever asks gets a copy and adds them up.
+//! What the broker counts and times, and how it is shown.
+//!
+//! Each shard counts for itself ([`Metrics`]), without locks. Whoever asks gets a copy by message: [`gather`] asks all
+//! shards, [`page`] writes the answers as text, [`server`] hands the text out over HTTP on shard 0.
+
+mod endpoint;
+mod families;
+mod gather;
+mod http;
+mod lag;
+mod page;
+mod server;
+mod text;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -7,27 +19,41 @@ use std::time::Duration;
 use duramen_wire::api::ApiKey;
 use hdrhistogram::Histogram;
 
+pub use endpoint::{Error as EndpointError, bind_all};
+pub use server::{Phase, serve};
+
 use crate::shard::message::Tier;
 
 /// Latencies are kept from 1 microsecond to this many, with two significant digits.
 const LATENCY_MAX_US: u64 = 600_000_000;
+/// Read tiers, in the order of [`Tier`].
+pub const TIERS: [&str; 3] = ["hot", "cached", "cold"];
 
 /// The counters of one shard.
 pub struct Metrics {
-    latencies: RefCell<BTreeMap<ApiKey, Histogram<u64>>>,
-    bytes_sent: [Cell<u64>; 3],
+    latencies: RefCell<BTreeMap<ApiKey, Latency>>,
+    bytes_sent: [Cell<u64>; TIERS.len()],
     pub connections_accepted: Cell<u64>,
     pub connections_refused: Cell<u64>,
     pub connections_failed: Cell<u64>,
 }
 
+/// How long requests of one API took.
+#[derive(Clone, Debug)]
+pub struct Latency {
+    /// Microseconds.
+    pub histogram: Histogram<u64>,
+    /// Of all requests together.
+    pub sum: Duration,
+}
+
 /// A copy of the counters at one moment.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Microseconds from the arrival of a request to the end of its answer.
-    pub latencies: BTreeMap<ApiKey, Histogram<u64>>,
+    /// From the arrival of a request to the end of its answer.
+    pub latencies: BTreeMap<ApiKey, Latency>,
     /// Record bytes sent from the tail buffer, by sendfile, and from cold reads.
-    pub bytes_sent: [u64; 3],
+    pub bytes_sent: [u64; TIERS.len()],
     pub connections_accepted: u64,
     pub connections_refused: u64,
     pub connections_failed: u64,
@@ -45,14 +71,21 @@ impl Default for Metrics {
     }
 }
 
+impl Default for Latency {
+    fn default() -> Self {
+        let histogram = Histogram::new_with_bounds(1, LATENCY_MAX_US, 2);
+        Self { histogram: histogram.expect("the bounds of the histogram are in order"), sum: Duration::ZERO }
+    }
+}
+
 impl Metrics {
     /// Notes a request that was answered.
     pub fn answered(&self, api: ApiKey, took: Duration) {
         let mut latencies = self.latencies.borrow_mut();
-        let histogram = latencies.entry(api).or_insert_with(|| {
-            Histogram::new_with_bounds(1, LATENCY_MAX_US, 2).expect("the bounds of the histogram are in order")
-        });
-        histogram.saturating_record(u64::try_from(took.as_micros()).unwrap_or(LATENCY_MAX_US).max(1));
+        let latency = latencies.entry(api).or_default();
+        let micros = u64::try_from(took.as_micros()).unwrap_or(LATENCY_MAX_US);
+        latency.histogram.saturating_record(micros.max(1));
+        latency.sum += took;
     }
 
     /// Notes record bytes on their way to a client.
@@ -75,4 +108,25 @@ impl Metrics {
 /// Adds one to a counter.
 pub fn count(counter: &Cell<u64>) {
     counter.set(counter.get() + 1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_holds_what_was_counted() {
+        let metrics = Metrics::default();
+        metrics.answered(ApiKey::Fetch, Duration::from_micros(250));
+        metrics.answered(ApiKey::Fetch, Duration::from_millis(3));
+        metrics.sent(Tier::Cold, 10);
+        metrics.sent(Tier::Cached, 5);
+        count(&metrics.connections_refused);
+        let snapshot = metrics.snapshot();
+        let latency = &snapshot.latencies[&ApiKey::Fetch];
+        assert_eq!((latency.histogram.len(), latency.sum), (2, Duration::from_micros(3250)));
+        assert!((2990..=3030).contains(&latency.histogram.value_at_quantile(0.99)));
+        assert_eq!(snapshot.bytes_sent, [0, 5, 10]);
+        assert_eq!(snapshot.connections_refused, 1);
+    }
 }

@@ -56,6 +56,10 @@ impl GatherBudget {
         self.used.get()
     }
 
+    pub fn max(&self) -> usize {
+        self.max
+    }
+
     fn take(self: &Rc<Self>, length: usize) -> Result<Reserved, Error> {
         let used = self.used.get();
         if used > 0 && used + length > self.max {

@@ -25,6 +25,7 @@ pub use plan::Plan;
 
 use self::data_dir::DataDir;
 use crate::config::{self, Configs};
+use crate::metrics;
 use crate::net::endpoints::{self, Endpoints};
 use crate::runtime::mesh::Mesh;
 use crate::runtime::net::{Bound, bind};
@@ -54,6 +55,8 @@ pub enum Error {
     DataDir(#[from] data_dir::Error),
     #[error(transparent)]
     Endpoints(#[from] endpoints::Error),
+    #[error(transparent)]
+    Metrics(#[from] metrics::EndpointError),
     #[error("listener {listener} cannot bind {address}: {reason}")]
     Bind { listener: String, address: SocketAddr, reason: String },
     #[error("shard {shard} cannot start: {source}")]
@@ -82,6 +85,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let plan = Plan::new(config, &host.facts)?;
     let mut endpoints = Endpoints::new(&plan.config, plan.shards)?;
     let listeners = bind_all(&mut endpoints, plan.shards)?;
+    let metrics = plan.config.metrics_listener.as_deref().map(metrics::bind_all).transpose()?.unwrap_or_default();
     let data_dir = DataDir::take(&plan.data_dir)?;
     start::advertise(&mut settings, &endpoints);
     let settings = Arc::new(settings);
@@ -94,10 +98,13 @@ pub fn run(options: &Options) -> Result<(), Error> {
         endpoints: Arc::new(endpoints),
         data_dir: data_dir.path.clone(),
     };
-    let shards = start_shards(&ground, listeners, stop_requests, &news)?;
+    let shards = start_shards(&ground, listeners, metrics, stop_requests, &news)?;
     drop(news);
     match heard.recv() {
-        Ok(News::Started(report)) => report.print(&plan, &host, began.elapsed()),
+        Ok(News::Started(report)) => {
+            report.print(&plan, &host, began.elapsed());
+            settings.notices().iter().for_each(|notice| tracing::warn!("{notice}"));
+        }
         Ok(News::Failed(reason)) => return Err(Error::Start(reason)),
         Err(_) => return Err(Error::Start("a shard ended while the broker was starting".into())),
     }
@@ -158,11 +165,12 @@ type Shards = Vec<runtime::JoinHandle<Result<(), String>>>;
 fn start_shards(
     ground: &start::Ground,
     listeners: Vec<Vec<BoundListener>>,
+    metrics: Vec<Bound>,
     stop_requests: UnixStream,
     news: &mpsc::Sender<News>,
 ) -> Result<Shards, Error> {
     let pool = Pool::new(POOL_THREADS, POOL_QUEUE);
-    let mut stop_requests = Some(stop_requests);
+    let mut leading = Some((stop_requests, news.clone(), metrics));
     let mut shards = Vec::new();
     let ends = Mesh::new::<Request, Reply>(usize::from(ground.plan.shards), LANE_LEN);
     for (index, (end, bound)) in ends.into_iter().zip(listeners).enumerate() {
@@ -171,12 +179,15 @@ fn start_shards(
         spec.cpu = ground.plan.cpu_of(id);
         spec.receive_buffers_max = ground.plan.receive_buffers_max;
         let ground = ground.clone();
-        let leader = stop_requests.take().map(|requests| (requests, news.clone()));
+        let leader = leading.take();
         let shard = spawn_shard(spec, move |reactor| async move {
             let shard = Shard::new(id, reactor, end);
             start::prepare(&shard, ground, bound);
             match leader {
-                Some((requests, news)) => lead(shard, requests, news).await,
+                Some((requests, news, metrics)) => {
+                    start::serve_metrics(&shard, metrics);
+                    lead(shard, requests, news).await
+                }
                 None => stop::wait(&shard).await,
             }
         });

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::errors::chain;
 use crate::log::recovery::{self, Recovered};
 use crate::log::{Log, PartitionState};
 use crate::metadata::{self, Keeper, Store};
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics, Phase};
 use crate::net::complaints::Complaints;
 use crate::net::endpoints::Endpoints;
 use crate::net::input::GatherBudget;
@@ -54,6 +55,9 @@ pub struct State {
     pub accepting: RefCell<Vec<Task<()>>>,
     pub released: Cell<bool>,
     pub release: Notify,
+    /// What /readyz answers.
+    pub phase: Rc<Cell<Phase>>,
+    metrics_at: Cell<Option<SocketAddr>>,
 }
 
 impl State {
@@ -74,6 +78,7 @@ pub struct Report {
     recovery: Vec<String>,
     bytes_read: u64,
     endpoints: Arc<Endpoints>,
+    metrics_at: Option<SocketAddr>,
 }
 
 /// Makes the advertised addresses known as settings, since they are described to clients.
@@ -94,7 +99,16 @@ pub fn prepare(shard: &Rc<Shard>, ground: Ground, bound: Vec<(usize, Bound)>) {
         accepting: RefCell::default(),
         released: Cell::new(false),
         release: Notify::default(),
+        phase: Rc::default(),
+        metrics_at: Cell::default(),
     }));
+}
+
+/// Begins to answer on the addresses of /metrics and /readyz, with "starting" at first.
+pub fn serve_metrics(shard: &Rc<Shard>, bound: Vec<Bound>) {
+    let state = State::of(shard);
+    state.metrics_at.set(bound.first().and_then(|bound| bound.local_addr().ok()));
+    metrics::serve(shard, bound, &state.phase);
 }
 
 /// Starts all shards, from shard 0.
@@ -130,10 +144,12 @@ pub async fn all(shard: &Rc<Shard>) -> Result<Report, String> {
     for id in (0..shard.shards()).map(ShardId) {
         shard.call(id, |shard| async move { listen(&shard) }).await;
     }
+    state.phase.set(Phase::Ready);
     let (topics, partitions) = (image.topics().count(), image.partition_count());
     let cluster_id = image.cluster_id().unwrap_or_default().to_string();
     let endpoints = ground.endpoints.clone();
-    Ok(Report { cluster_id, partitions, topics, clean, recovery, bytes_read, endpoints })
+    let metrics_at = state.metrics_at.get();
+    Ok(Report { cluster_id, partitions, topics, clean, recovery, bytes_read, endpoints, metrics_at })
 }
 
 /// What the start itself changes: a new cluster, another number of shards, higher epochs after an unclean end.
@@ -261,6 +277,9 @@ impl Report {
             for node in &listener.nodes {
                 println!("{} listens on {}:{} (node {})", listener.name, node.host, node.port, node.id);
             }
+        }
+        if let Some(address) = self.metrics_at {
+            println!("metrics on http://{address}/metrics, and http://{address}/readyz");
         }
         let cores: Vec<String> = plan.cores.iter().map(ToString::to_string).collect();
         let (shards, memory) = (plan.shards, plan.memory >> 20);

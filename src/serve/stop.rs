@@ -8,6 +8,7 @@ use duramen_wire::ids::ShardId;
 use super::start::State;
 use crate::api::groups::hosting;
 use crate::errors::chain;
+use crate::metrics::Phase;
 use crate::shard::Shard;
 
 /// How long requests that are under way may take to finish.
@@ -25,6 +26,7 @@ pub async fn wait(shard: &Rc<Shard>) -> Result<(), String> {
 
 /// Stops all shards cleanly, from shard 0.
 pub async fn all(shard: &Rc<Shard>) -> Result<(), String> {
+    State::of(shard).phase.set(Phase::Stopping);
     tracing::info!("stopping: finishing what is under way");
     for id in ids(shard) {
         shard.call(id, |shard| async move { drain(&shard).await }).await;

@@ -6,6 +6,7 @@
 
 pub mod appends;
 pub mod calls;
+pub mod figures;
 pub mod hosted;
 pub mod message;
 pub mod metadata;

@@ -3,6 +3,7 @@
 //! there, appends what the coordinator wants written, and keeps its clock.
 
 mod admin;
+mod figures;
 pub mod hosting;
 mod membership;
 mod offsets;
@@ -17,6 +18,7 @@ use duramen_wire::ids::{Offset, PartitionIndex, ShardId, TopicPartitionId};
 use slab::Slab;
 
 pub use admin::{delete, delete_offsets, describe, list};
+pub use figures::Committed;
 pub use membership::{heartbeat, join, leave, sync};
 pub use offsets::{commit_offsets, fetch_offsets};
 
