@@ -198,6 +198,7 @@ def small_requests(name, title, synced, goals):
             "p99_ms": latency["p99_us"] / 1000,
             "max_ms": latency["max_us"] / 1000,
             "late_p99_ms": late["p99_us"] / 1000,
+            "kept_rate": shown["records_per_second"],
         }
         if latency["p999_us"] is not None:
             figures["p999_ms"] = latency["p999_us"] / 1000
@@ -211,6 +212,7 @@ def small_requests(name, title, synced, goals):
         Metric("p999_ms", "p99.9 ms"),
         Metric("max_ms", "max ms"),
         Metric("late_p99_ms", "generator late, p99 ms"),
+        Metric("kept_rate", f"requests/s until the last answer, of {RATE:,} asked for", digits=0),
     ]
     return Row(name, title, metrics, run, synced=synced, with_floor=True)
 
