@@ -31,9 +31,7 @@ pub fn log_append(error: &append::Error) -> ResponseError {
         append::Error::Invalid(error) => batch(error),
         append::Error::TooLarge { .. } => ResponseError::MessageTooLarge,
         append::Error::BeyondSegment { .. } => ResponseError::RecordListTooLarge,
-        append::Error::Control | append::Error::NullKey | append::Error::BaseOffset(_) => {
-            ResponseError::InvalidRecord
-        },
+        append::Error::Control | append::Error::NullKey | append::Error::BaseOffset(_) => ResponseError::InvalidRecord,
         append::Error::Transactional => ResponseError::InvalidTxnState,
         append::Error::TimestampType => ResponseError::InvalidTimestamp,
         append::Error::Producer(producers::Error::InvalidProducerEpoch { .. }) => ResponseError::InvalidProducerEpoch,

@@ -14,6 +14,7 @@ pub use store::{Error as StoreError, Found, Store};
 
 use crate::config::Settings;
 use crate::controller::{self, Change, Image};
+use crate::runtime::TaskClass;
 use crate::runtime::disk::RealDisk;
 use crate::shard::Shard;
 use crate::shard::notify::Notify;
@@ -101,16 +102,24 @@ impl Keeper {
         self.apply(changes).await
     }
 
-    /// Has all shards apply changes that are durable.
+    /// Has all shards apply changes that are durable, at the same time: what one shard shows, the others show too, long
+    /// before each has made the partitions that it owns.
     async fn apply(&self, changes: Vec<Change>) -> Result<(), Error> {
         let changes: Arc<[Change]> = changes.into();
+        let apply_on = |id: ShardId| {
+            let (here, changes, settings, node_id) =
+                (self.shard.clone(), changes.clone(), self.settings.clone(), self.node_id);
+            self.shard.reactor.spawn(TaskClass::Serve, async move {
+                let applied = here.call(id, move |shard| async move {
+                    shard.apply(changes, settings, node_id).await.map_err(|error| crate::errors::chain(&error))
+                });
+                (id, applied.await)
+            })
+        };
+        let applying: Vec<_> = (0..self.shard.shards()).map(ShardId).map(apply_on).collect();
         let mut outcome = Ok(());
-        for shard in (0..self.shard.shards()).map(ShardId) {
-            let (changes, settings, node_id) = (changes.clone(), self.settings.clone(), self.node_id);
-            let applied = self.shard.call(shard, move |shard| async move {
-                shard.apply(changes, settings, node_id).await.map_err(|error| crate::errors::chain(&error))
-            });
-            if let Err(reason) = applied.await {
+        for task in applying {
+            if let Ok((shard, Err(reason))) = task.await {
                 tracing::error!(%shard, %reason, "a change of the metadata could not be carried out");
                 outcome = Err(Error::Shard { shard, reason });
             }

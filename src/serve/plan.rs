@@ -9,7 +9,7 @@ use crate::log::Options as LogOptions;
 use crate::runtime::{RECEIVE_BUFFER_LEN, host};
 
 /// The part of the host's memory that is the budget if none is named.
-const MEMORY_SHARE: u64 = 4;
+const MEMORY_SHARE: u64 = 16;
 /// A shard works with at least this much.
 const SHARD_MEMORY_MIN: u64 = 32 << 20;
 /// The part of a shard's memory for receive buffers.
@@ -43,7 +43,8 @@ impl Plan {
         let wanted = config.cores.as_deref().map(host::parse_core_list).transpose()?;
         let cores = host::choose_cpus(&facts.cpus, wanted.as_deref(), config.shards.map(usize::from))?;
         let shards = u16::try_from(cores.len()).unwrap_or(u16::MAX);
-        let memory = config.memory_bytes.unwrap_or(facts.memory / MEMORY_SHARE);
+        let memory =
+            config.memory_bytes.unwrap_or((facts.memory / MEMORY_SHARE).max(2 * SHARD_MEMORY_MIN * u64::from(shards)));
         let per_shard = memory / u64::from(shards);
         if per_shard < SHARD_MEMORY_MIN {
             return Err(super::Error::Start(format!(
