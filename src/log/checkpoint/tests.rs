@@ -145,12 +145,34 @@ fn an_archive_that_is_none_is_refused() {
     assert_eq!(what(&bytes), "it is damaged: its archive is not valid");
 }
 
+/// Checkpoints that contradict themselves, and what is said of them.
+fn contradictions() -> Vec<(&'static str, Checkpoint)> {
+    let change = |change: &dyn Fn(&mut PartitionCheckpoint)| {
+        let mut checkpoint = small();
+        change(&mut checkpoint.partitions[0]);
+        checkpoint
+    };
+    vec![
+        ("leader epochs", change(&|partition| partition.epochs = vec![(4, 5), (3, 9)])),
+        ("leader epochs", change(&|partition| partition.epochs = vec![(4, 5), (5, 5)])),
+        ("segments", change(&|partition| partition.segments.push(partition.segments[0]))),
+        ("negative", change(&|partition| partition.log_start = -1)),
+    ]
+}
+
+#[test]
+fn a_statement_that_contradicts_itself_is_not_believed() {
+    for (expected, checkpoint) in contradictions() {
+        let archive = rkyv::to_bytes::<rancor::Error>(&checkpoint).unwrap();
+        let found = what(&changed(&small().encode(), |place| *place = archive.to_vec()));
+        assert!(found.contains(expected), "{found}");
+    }
+}
+
 #[test]
 #[should_panic(expected = "as it can be read")]
 fn a_statement_that_contradicts_itself_is_not_written() {
-    let mut checkpoint = small();
-    checkpoint.partitions[0].epochs = vec![(4, 5), (3, 9)];
-    checkpoint.encode();
+    contradictions()[0].1.encode();
 }
 
 /// Format version 1, byte by byte. It never changes; a new format has a new number.

@@ -83,6 +83,8 @@ fn a_new_epoch_begins_at_zero() {
     let producers = after(&[batch(2, 0, 3)]);
     assert_eq!(producers.check(&batch(3, 3, 1)), out_of_order(-1, 3));
     assert_eq!(producers.check(&batch(3, 0, 3)), Ok(Verdict::Fresh), "not a duplicate: the epoch is another");
+    let fenced = after(&[batch(2, 0, 3), batch(3, 0, 1)]);
+    assert_eq!(fenced.check(&batch(3, 0, 3)), out_of_order(0, 0), "batches of older epochs are forgotten");
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl SimDisk {
 
     /// The process dies, as by `kill -9`: what it did so far stays, what is under way may or may not happen, or in part.
     /// Handles to this disk are dead: their futures never end. Returns the disk of the next life. The tasks of the old
-    /// one are the caller's to drop ([`Sim::drop_tasks`]).
+    /// one are the caller's to drop ([`Sim::drop_tasks`]). If the process is dead already, nothing more happens to it.
     pub fn crash_process(&self) -> Self {
         self.crash("process dies", Storage::crash_process)
     }
@@ -92,6 +92,17 @@ impl SimDisk {
     /// From now on syncs answer and do nothing. For showing that a test would notice.
     pub fn lose_syncs(&self, lose: bool) {
         self.storage.borrow_mut().host.loses_syncs = lose;
+    }
+
+    /// The process dies in the middle of a [`Disk::store`], after `skip` more whole ones: the beginning of its bytes is
+    /// there, the rest is not. What runs on in the dead process counts for nothing; see [`SimDisk::is_alive`].
+    pub fn die_in_store(&self, skip: u32) {
+        self.storage.borrow_mut().stores_left = Some(skip);
+    }
+
+    /// Whether the process that has this disk lives.
+    pub fn is_alive(&self) -> bool {
+        self.storage.borrow().life == self.life
     }
 
     /// How many files this life and earlier ones have open.
@@ -150,13 +161,14 @@ impl SimDisk {
         finish: impl FnOnce(&mut Storage, io::Result<NodeId>) -> T + 'static,
     ) -> T {
         let slot = Rc::new(RefCell::new((None::<T>, None::<Waker>)));
-        if self.storage.borrow().life == self.life {
+        if self.is_alive() {
             self.start(kind, path, effect, slot.clone(), finish);
         }
         std::future::poll_fn(move |context| {
             let mut slot = slot.borrow_mut();
             slot.1 = Some(context.waker().clone());
-            slot.0.take().map_or(Poll::Pending, Poll::Ready)
+            // A dead process hears of nothing, not even of what ended before.
+            slot.0.take().filter(|_| self.is_alive()).map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }
@@ -355,11 +367,17 @@ impl Disk for SimDisk {
         if storage.life != mapping.life {
             return;
         }
+        let dies = storage.stores_left == Some(0);
+        storage.stores_left = storage.stores_left.and_then(|left| left.checked_sub(1));
         let Storage { host, random, .. } = &mut *storage;
         let operation = host.new_operation();
-        self.sim.note(format_args!("store {at}+{} {:08x}", bytes.len(), crc32c::crc32c(&bytes)));
+        let len = if dies { random.index(bytes.len() + 1) } else { bytes.len() };
+        self.sim.note(format_args!("store {at}+{len} of {} {:08x}", bytes.len(), crc32c::crc32c(&bytes)));
         let content = host.file_mut(mapping.node).expect("a mapping is of a file");
-        content.write(operation, at as u64, &bytes, Extent::Whole, random);
+        content.write(operation, at as u64, &bytes[..len], Extent::Whole, random);
+        if dies {
+            storage.crash_process();
+        }
     }
 
     fn is_cached(&self, file: &SimFile, range: Range<u64>) -> bool {

@@ -116,6 +116,8 @@ pub(super) struct Storage {
     /// Goes up with each crash; handles of earlier lives are dead.
     pub life: u64,
     pub open_files: Arc<AtomicUsize>,
+    /// After so many stores the process dies in one.
+    pub stores_left: Option<u32>,
     in_flight: BTreeMap<u64, Effect>,
     next_flight: u64,
     cached: BTreeMap<NodeId, Vec<Range<u64>>>,
@@ -129,6 +131,7 @@ impl Storage {
             random,
             life: 0,
             open_files: Arc::default(),
+            stores_left: None,
             in_flight: BTreeMap::new(),
             next_flight: 0,
             cached: BTreeMap::new(),

@@ -155,19 +155,24 @@ fn a_stable_write_makes_itself_stable_and_nothing_else() {
 fn a_sync_covers_what_was_finished_when_it_began() {
     let seen = outcomes(|sim, disk| {
         let later = disk.clone();
+        let written = Rc::new(Cell::new(false));
+        let mark = written.clone();
         sim.block_on(async {
             let file = file_of_ones(&disk, "f", 2).await;
             put(&disk, &file, 0, 2, Persist::Kernel).await.unwrap();
             let behind = file.clone();
-            sim.spawn(async move { put(&later, &behind, 1, 2, Persist::Kernel).await.unwrap() });
+            sim.spawn(async move {
+                later.len(&behind).await.unwrap();
+                put(&later, &behind, 1, 2, Persist::Kernel).await.unwrap();
+                mark.set(true);
+            });
             disk.sync(&file).await.unwrap();
         });
-        sim.run_until_idle();
         let disk = disk.crash_host();
         assert_eq!(values(&disk, "f", 0), set(&[2]));
-        values(&disk, "f", 1)
+        (written.get(), values(&disk, "f", 1))
     });
-    assert!(seen.len() > 1, "a write beside a sync is not covered by it");
+    assert!(seen.contains(&(true, set(&[1]))), "a write that ends while the sync runs is not covered by it");
 }
 
 #[test]
@@ -235,13 +240,31 @@ fn a_rename_between_directories_is_never_half_done() {
 fn a_synced_rename_brings_the_creation_along() {
     outcomes(|sim, disk| {
         sim.block_on(async {
-            let file = disk.open(&path("spare"), Access::CreateDirect).await.unwrap();
-            put(&disk, &file, 0, 1, Persist::Stable).await.unwrap();
-            disk.rename(&path("spare"), &path("used")).await.unwrap();
+            disk.create_dir(&path("spare")).await.unwrap();
+            disk.create_dir(&path("used")).await.unwrap();
             disk.sync_dir(Path::new("/data")).await.unwrap();
+            disk.open(&path("spare/f"), Access::CreateDirect).await.unwrap();
+            disk.rename(&path("spare/f"), &path("used/f")).await.unwrap();
+            disk.sync_dir(&path("used")).await.unwrap();
+            disk.sync_dir(&path("spare")).await.unwrap();
         });
-        assert_eq!(disk.crash_host().files(), ["/data/used"]);
+        assert_eq!(disk.crash_host().files(), ["/data/used/f"]);
     });
+}
+
+#[test]
+fn operations_on_one_name_keep_their_order() {
+    let seen = outcomes(|sim, disk| {
+        sim.block_on(async {
+            disk.write_small(&path("a"), b"old".to_vec()).await.unwrap();
+            disk.rename(&path("a"), &path("b")).await.unwrap();
+            disk.open(&path("a"), Access::CreateDirect).await.unwrap();
+        });
+        let disk = disk.crash_host();
+        (disk.peek(&path("a")), disk.peek(&path("b")))
+    });
+    let old = || Some(b"old".to_vec());
+    assert_eq!(seen, BTreeSet::from([(old(), None), (None, old()), (Some(Vec::new()), old())]));
 }
 
 #[test]
@@ -276,6 +299,23 @@ fn stores_survive_the_process_and_not_the_host() {
 }
 
 #[test]
+fn a_process_can_die_in_the_middle_of_a_store() {
+    let seen = outcomes(|sim, disk| {
+        let mapping = sim.block_on(disk.map(&path("f"), BLOCK_LEN)).unwrap();
+        disk.die_in_store(1);
+        disk.store(&mapping, 0, &[b"whole"]);
+        assert!(disk.is_alive());
+        disk.store(&mapping, 5, &[b"a", b"b"]);
+        assert!(!disk.is_alive());
+        disk.store(&mapping, 0, &[b"never"]);
+        let next = disk.crash_process();
+        assert!(next.is_alive());
+        next.peek(&path("f")).unwrap()[..8].to_vec()
+    });
+    assert_eq!(seen, BTreeSet::from([b"whole\0\0\0", b"wholea\0\0", b"wholeab\0"].map(|bytes| bytes.to_vec())));
+}
+
+#[test]
 fn dead_handles_do_nothing() {
     let (sim, disk) = new(1);
     let (file, mapping) = sim.block_on(async {
@@ -294,6 +334,27 @@ fn dead_handles_do_nothing() {
     assert!(!ended.get());
     assert_eq!(values(&next, "f", 0), set(&[1]));
     assert_eq!(values(&next, "m", 0), set(&[0]));
+}
+
+#[test]
+fn what_was_under_way_never_ends_after_a_crash() {
+    outcomes(|sim, disk| {
+        let ended = Rc::new(Cell::new(false));
+        let (mark, old) = (ended.clone(), disk.clone());
+        sim.block_on(async {
+            let file = file_of_ones(&disk, "f", 1).await;
+            sim.spawn(async move {
+                put(&old, &file, 0, 2, Persist::Kernel).await.unwrap();
+                mark.set(true);
+            });
+            sim.sleep(0).await;
+        });
+        let before = ended.get();
+        let next = disk.crash_process();
+        let bytes = next.peek(&path("f"));
+        sim.run_until_idle();
+        assert_eq!((ended.get(), next.peek(&path("f"))), (before, bytes));
+    });
 }
 
 #[test]
