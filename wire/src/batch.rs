@@ -8,6 +8,7 @@ mod compression;
 mod header;
 mod records;
 mod validate;
+mod varint;
 
 pub use builder::BatchBuilder;
 pub use compression::{Compression, decompress};

@@ -7,6 +7,7 @@ mod encode;
 pub mod fetch;
 pub mod header;
 pub mod ids;
+pub mod messages;
 pub mod produce;
 pub mod slices;
 pub mod topic;

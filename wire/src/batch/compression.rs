@@ -41,7 +41,7 @@ impl TryFrom<u8> for Compression {
 }
 
 /// The record section of a batch, decompressed, for `Records` to read. `batch` is the whole batch as it lies. Output
-/// beyond `max_output` bytes is an error, found before that much is held.
+/// beyond `max_output` bytes is an error; no more than a few times as much is held on the way.
 pub fn decompress(header: &BatchHeader, batch: Slices, max_output: usize) -> Result<Vec<u8>, Error> {
     if batch.len() < HEADER_LEN {
         return Err(Error::Truncated { length: batch.len() });

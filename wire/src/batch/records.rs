@@ -1,6 +1,7 @@
 //! The records of an uncompressed (or decompressed) record section, one after another, borrowed.
 
 use super::Error;
+use super::varint::{field, take, varint, varlong};
 
 /// One record. Key, value and header values may be null, which is not the same as empty.
 #[derive(Clone, Copy, Debug)]
@@ -107,42 +108,4 @@ impl<'a> Iterator for Headers<'a> {
         self.left = if header.is_some() { self.left - 1 } else { 0 };
         header
     }
-}
-
-/// A length and as many bytes; the inner `None` is null.
-fn field<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
-    match varint(bytes)? {
-        -1 => Some(None),
-        length => take(bytes, length).map(Some),
-    }
-}
-
-fn take<'a>(bytes: &mut &'a [u8], count: i32) -> Option<&'a [u8]> {
-    let (taken, rest) = bytes.split_at_checked(usize::try_from(count).ok()?)?;
-    *bytes = rest;
-    Some(taken)
-}
-
-fn varint(bytes: &mut &[u8]) -> Option<i32> {
-    let value = u32::try_from(base128(bytes, 5)?).ok()?;
-    Some((value >> 1) as i32 ^ -((value & 1) as i32))
-}
-
-fn varlong(bytes: &mut &[u8]) -> Option<i64> {
-    let value = base128(bytes, 10)?;
-    Some((value >> 1) as i64 ^ -((value & 1) as i64))
-}
-
-fn base128(bytes: &mut &[u8], groups: u32) -> Option<u64> {
-    let mut value = 0;
-    for group in 0..groups {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        let bits = u64::from(byte & 0x7f);
-        value |= bits << (7 * group);
-        if byte < 0x80 {
-            return (group < 9 || bits <= 1).then_some(value);
-        }
-    }
-    None
 }

@@ -127,7 +127,9 @@ fn limits_ask_for_keys_and_times() {
     let limits = Limits { require_key: true, ..Limits::default() };
     assert!(matches!(check(&sample(), &limits), Err(Error::NullKey { index: 1 })));
     let limits = Limits { timestamp_max: 1_004, ..Limits::default() };
-    assert!(matches!(check(&sample(), &limits), Err(Error::Timestamp { index: 1, timestamp: 1_005 })));
+    assert!(matches!(check(&sample(), &limits), Err(Error::Timestamp { timestamp: 1_005, .. })));
+    let understated = patched(sample(), 35, &1_000_i64.to_be_bytes());
+    assert!(matches!(check(&understated, &limits), Err(Error::Timestamp { index: 1, timestamp: 1_005 })));
     let limits = Limits { timestamp_min: 999, ..Limits::default() };
     assert!(matches!(check(&sample(), &limits), Err(Error::Timestamp { index: 2, timestamp: 998 })));
     let mut untimed = BatchBuilder::new();
@@ -221,6 +223,25 @@ proptest! {
         prop_assert_eq!(check(&bytes, &Limits::default()).is_ok(), outside_the_crc);
     }
 
+    /// Flips a byte of the records and makes the CRC fit again.
+    #[test]
+    fn damaged_records_are_judged_alike_in_any_cut(
+        at in 61..91_usize,
+        with: u8,
+        cut in 1_usize..40,
+        require_key: bool,
+        timestamp_max in 990..1_010_i64,
+    ) {
+        let bytes = patched(sample(), at, &[with]);
+        let limits = Limits { require_key, timestamp_max, ..Limits::default() };
+        let pieces: Vec<&[u8]> = bytes.chunks(cut).collect();
+        let cut = validate(Slices::new(&pieces), &limits);
+        prop_assert_eq!(format!("{cut:?}"), format!("{:?}", check(&bytes, &limits)));
+        if cut.is_ok() {
+            prop_assert!(Records::new(&bytes[HEADER_LEN..], 3).all(|record| record.is_ok()));
+        }
+    }
+
     #[test]
     fn no_record_bytes_make_it_panic(
         section in prop::collection::vec(any::<u8>(), 0..80),
@@ -237,6 +258,8 @@ proptest! {
         let pieces: Vec<&[u8]> = bytes.chunks(cut).collect();
         let slices = Slices::new(&pieces);
         let valid = validate(slices, &Limits::default());
+        let in_one = check(&bytes, &Limits::default());
+        prop_assert_eq!(format!("{valid:?}"), format!("{in_one:?}"), "the cut makes no difference");
         if let Ok(section) = decompress(&header, slices, MAX_OUTPUT) {
             let walked = Records::new(&section, count).all(|record| record.is_ok());
             if codec == 0 && valid.is_ok() {

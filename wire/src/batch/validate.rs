@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::header::CRC_START;
+use super::varint::{field, take, varint, varlong};
 use super::{BatchHeader, Compression, Error, HEADER_LEN};
 use crate::slices::{Cursor, Slices};
 
@@ -15,7 +16,8 @@ const NO_TIMESTAMP: i64 = -1;
 pub struct Limits {
     /// Refuse records without a key, as compacted topics do.
     pub require_key: bool,
-    /// The earliest and latest timestamps that a record may have, in ms. -1 (no timestamp) is always allowed.
+    /// The earliest and latest timestamps that a record may have, in ms, and the batch's own maximum with them. -1 (no
+    /// timestamp) is always allowed.
     pub timestamp_min: i64,
     pub timestamp_max: i64,
 }
@@ -29,7 +31,9 @@ impl Default for Limits {
 /// Checks that `bytes` are exactly one good batch: length, magic, CRC, known compression, at least one record, dense
 /// offsets; and of an uncompressed one, that its records are what the header says.
 ///
-/// It checks no field that the broker owns or judges: producer state, control and transactional bits, timestamp type.
+/// It checks no field that the broker owns or judges: producer state, control and transactional bits, timestamp type,
+/// unused attribute bits. Kafka lets three things pass that are refused here: offset deltas that are not dense, lengths
+/// below -1 for null, and a fragment of a second batch at the end.
 pub fn validate(bytes: Slices, limits: &Limits) -> Result<BatchHeader, Error> {
     if bytes.is_empty() {
         return Err(Error::Empty);
@@ -51,9 +55,9 @@ pub fn validate(bytes: Slices, limits: &Limits) -> Result<BatchHeader, Error> {
     if record_count < 1 || record_count - 1 != last_offset_delta {
         return Err(Error::RecordCount { record_count, last_offset_delta });
     }
-    match compression {
-        Compression::None => walk(&header, bytes.sub(HEADER_LEN..bytes.len()), limits)?,
-        _ => check_timestamp(header.max_timestamp, last_offset_delta, limits)?,
+    check_timestamp(header.max_timestamp, last_offset_delta, limits)?;
+    if compression == Compression::None {
+        walk(&header, bytes.sub(HEADER_LEN..bytes.len()), limits)?;
     }
     Ok(header)
 }
@@ -69,23 +73,14 @@ fn check_crc(header: &BatchHeader, bytes: Slices) -> Result<(), Error> {
 /// Reads over all records. Their keys and values are not touched.
 fn walk(header: &BatchHeader, records: Slices, limits: &Limits) -> Result<(), Error> {
     let mut cursor = records.cursor();
-    for index in 0..header.record_count {
-        let malformed = |what| Error::Record { index, what };
-        let length = cursor.varint().map_err(|_| malformed("length"))?;
-        let end = match usize::try_from(length) {
-            Ok(length) if length <= cursor.remaining() => cursor.position() + length,
-            _ => return Err(malformed("length beyond the batch")),
-        };
-        let record = skim(&mut cursor).map_err(|_| malformed("truncated or overlong field"))?;
-        if record.offset_delta != index {
-            return Err(Error::OffsetDelta { index, offset_delta: record.offset_delta });
-        }
-        if record.null_key && limits.require_key {
-            return Err(Error::NullKey { index });
-        }
-        check_timestamp(header.base_timestamp.wrapping_add(record.timestamp_delta), index, limits)?;
-        if skim_headers(&mut cursor).is_break() || cursor.position() != end {
-            return Err(malformed("fields and length disagree"));
+    let mut index = 0;
+    while index < header.record_count {
+        let (good, length) = walk_piece(header, cursor.piece(), index, limits);
+        index += good;
+        cursor.skip(length).map_err(|_| Error::Record { index, what: "truncated" })?;
+        if index < header.record_count {
+            walk_record(header, &mut cursor, index, limits)?;
+            index += 1;
         }
     }
     match cursor.remaining() {
@@ -94,10 +89,72 @@ fn walk(header: &BatchHeader, records: Slices, limits: &Limits) -> Result<(), Er
     }
 }
 
+/// Walks the good records that lie whole within a piece; returns their number and their bytes. It stops at the first
+/// other one, which is for `walk_record` to read or to name.
+fn walk_piece(header: &BatchHeader, piece: &[u8], first: i32, limits: &Limits) -> (i32, usize) {
+    let mut left = piece;
+    let mut index = first;
+    while index < header.record_count {
+        let mut rest = left;
+        match walk_whole(&mut rest) {
+            Some(record) if record.check(header, index, limits).is_ok() => {}
+            _ => break,
+        }
+        left = rest;
+        index += 1;
+    }
+    (index - first, piece.len() - left.len())
+}
+
+#[inline(always)]
+fn walk_whole(bytes: &mut &[u8]) -> Option<Skimmed> {
+    let length = varint(bytes)?;
+    let mut body = take(bytes, length)?;
+    take(&mut body, 1)?;
+    let timestamp_delta = varlong(&mut body)?;
+    let offset_delta = varint(&mut body)?;
+    let null_key = field(&mut body)?.is_none();
+    field(&mut body)?;
+    for _ in 0..varint(&mut body).filter(|count| *count >= 0)? {
+        field(&mut body)??;
+        field(&mut body)?;
+    }
+    body.is_empty().then_some(Skimmed { timestamp_delta, offset_delta, null_key })
+}
+
+/// Walks one record that may span pieces, and says what is wrong with one that is.
+fn walk_record(header: &BatchHeader, cursor: &mut Cursor, index: i32, limits: &Limits) -> Result<(), Error> {
+    let malformed = |what| Error::Record { index, what };
+    let length = cursor.varint().map_err(|_| malformed("length"))?;
+    let end = match usize::try_from(length) {
+        Ok(length) if length <= cursor.remaining() => cursor.position() + length,
+        _ => return Err(malformed("length beyond the batch")),
+    };
+    let record = skim(cursor).map_err(|_| malformed("truncated or overlong field"))?;
+    record.check(header, index, limits)?;
+    if skim_headers(cursor).is_break() || cursor.position() != end {
+        return Err(malformed("fields and length disagree"));
+    }
+    Ok(())
+}
+
 struct Skimmed {
     timestamp_delta: i64,
     offset_delta: i32,
     null_key: bool,
+}
+
+impl Skimmed {
+    #[inline(always)]
+    fn check(&self, header: &BatchHeader, index: i32, limits: &Limits) -> Result<(), Error> {
+        if self.offset_delta != index {
+            return Err(Error::OffsetDelta { index, offset_delta: self.offset_delta });
+        }
+        if self.null_key && limits.require_key {
+            return Err(Error::NullKey { index });
+        }
+        check_timestamp(header.base_timestamp.wrapping_add(self.timestamp_delta), index, limits)
+    }
 }
 
 fn skim(cursor: &mut Cursor) -> Result<Skimmed, crate::slices::Error> {

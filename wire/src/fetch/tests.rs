@@ -119,6 +119,7 @@ proptest! {
         let pieces: Vec<&[u8]> = bytes.chunks(cut).collect();
         let mut request = Request::default();
         request.forgotten.push(Forgotten { topic: TopicRef::Name(0..0), index: PartitionIndex(0) });
+        request.partitions.push(expected_partition(0, &FetchPartition::default()));
         request.parse(Slices::new(&pieces), before, version).unwrap();
 
         prop_assert_eq!((request.max_wait_ms, request.min_bytes, request.max_bytes), (500, 1, 1 << 20));
@@ -131,6 +132,7 @@ proptest! {
         prop_assert_eq!(cluster, (version >= 12).then_some(&b"cluster"[..]));
 
         prop_assert_eq!(request.topics.len(), topics.len());
+        prop_assert_eq!(request.partitions.len(), topics.iter().map(|(_, seeds)| seeds.len()).sum::<usize>());
         for (place, topic) in request.topics.iter().enumerate() {
             expected_topic(version, topics[place].0, &bytes, &topic.topic);
             let expected = theirs.topics[place].partitions.iter().map(|theirs| expected_partition(place, theirs));
@@ -312,4 +314,67 @@ fn compare(version: i16, theirs: &PartitionData, ours: &Answer) -> Result<(), Te
     let snapshot = ours.snapshot.filter(|_| tags).unwrap_or((-1, -1));
     prop_assert_eq!((theirs.snapshot_id.end_offset, theirs.snapshot_id.epoch), snapshot);
     Ok(())
+}
+
+const GOLDEN_ID: TopicId = TopicId(Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10));
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+/// Bytes that Kafka 4.3.1's own classes wrote.
+#[test]
+fn golden_request_18() {
+    let request = bytes(
+        "000001f40000000100000400010000000c0000000d020102030405060708090a0b0c0d0e0f1002000000030000000400000000000000050000\
+         00060000000000000008000000640200101112131415161718191a1b1c1d1e1f200108000000000000006300020102030405060708090a0b0c\
+         0d0e0f100300000001000000020002720200020263010d00000007000000000000004600",
+    );
+    let mut read = Request::default();
+    read.parse(Slices::one(&request.as_slice()), 0, 18).unwrap();
+    assert_eq!((read.max_wait_ms, read.min_bytes, read.max_bytes), (500, 1, 1024));
+    assert_eq!((read.replica_id, read.replica_epoch, read.session_id, read.session_epoch), (7, 70, 12, 13));
+    assert_eq!((&request[read.rack_id], &request[read.cluster_id.unwrap()]), (&b"r"[..], &b"c"[..]));
+    let partition = Partition {
+        topic: 0,
+        index: PartitionIndex(3),
+        current_leader_epoch: LeaderEpoch(4),
+        fetch_offset: 5,
+        last_fetched_epoch: LeaderEpoch(6),
+        log_start_offset: 8,
+        max_bytes: 100,
+        replica_directory_id: Uuid::from_u128(0x1112_1314_1516_1718_191a_1b1c_1d1e_1f20),
+        high_watermark: 99,
+    };
+    assert_eq!((&read.topics[0].topic, &read.partitions[..]), (&TopicRef::Id(GOLDEN_ID), &[partition][..]));
+    let forgotten = |index| Forgotten { topic: TopicRef::Id(GOLDEN_ID), index: PartitionIndex(index) };
+    assert_eq!(read.forgotten, [forgotten(1), forgotten(2)]);
+}
+
+/// Bytes that Kafka 4.3.1's own classes wrote.
+#[test]
+fn golden_response_18() {
+    let response = bytes(
+        "00000001000200000003020102030405060708090a0b0c0d0e0f1002000000030006000000000000000a000000000000000900000000000000\
+         08020000000000000005000000000000000600000000040103000d000000010000000000000002000109000000020000000900020d00000000\
+         0000000300000004000001000d02000000020268000023840000",
+    );
+    let aborted = [AbortedTransaction { producer_id: ProducerId(5), first_offset: Offset(6) }];
+    let head = ResponseHead { throttle_time_ms: 1, error_code: 2, session_id: 3 };
+    let (mut out, mut splices) = (Vec::new(), Vec::new());
+    let mut encoder = ResponseEncoder::begin(&mut out, &mut splices, 18, 1, &head, 1);
+    encoder.topic(TopicName::Id(GOLDEN_ID), 1);
+    encoder.partition(&PartitionResponse {
+        high_watermark: 10,
+        last_stable_offset: 9,
+        log_start_offset: 8,
+        aborted_transactions: Some(&aborted),
+        preferred_read_replica: 4,
+        diverging_epoch: Some(DivergingEpoch { epoch: LeaderEpoch(1), end_offset: Offset(2) }),
+        current_leader: Some(CurrentLeader { leader_id: 2, leader_epoch: LeaderEpoch(9) }),
+        snapshot_id: Some(SnapshotId { end_offset: Offset(3), epoch: LeaderEpoch(4) }),
+        ..PartitionResponse::error(PartitionIndex(3), 6)
+    });
+    encoder.finish(&[NodeEndpoint { node_id: 2, host: "h", port: 9092, rack: None }]);
+    assert_eq!(out[9..], response);
 }

@@ -14,22 +14,20 @@ use crate::topic::PARTITIONS_MAX;
 
 type Records = Option<Vec<u8>>;
 
-fn topics() -> impl Strategy<Value = Vec<(String, u128, Vec<(i32, Records)>)>> {
+/// Name, id, and for each partition its index and records.
+type SentTopic = (String, u128, Vec<(i32, Records)>);
+
+fn topics() -> impl Strategy<Value = Vec<SentTopic>> {
     let records = prop::option::of(prop::collection::vec(any::<u8>(), 0..300));
     let partitions = prop::collection::vec((any::<i32>(), records), 0..4);
     prop::collection::vec(("[a-z.]{0,20}", any::<u128>(), partitions), 0..4)
 }
 
-fn by_the_crate(
-    version: i16,
-    transactional_id: Option<&str>,
-    acks: i16,
-    topics: &[(String, u128, Vec<(i32, Records)>)],
-) -> Vec<u8> {
+fn by_the_crate(version: i16, transactional_id: Option<&str>, acks: i16, topics: &[SentTopic]) -> Vec<u8> {
     let partition = |(index, records): &(i32, Records)| {
         PartitionProduceData::default().with_index(*index).with_records(records.clone().map(Bytes::from))
     };
-    let topic = |(name, id, partitions): &(String, u128, Vec<(i32, Records)>)| {
+    let topic = |(name, id, partitions): &SentTopic| {
         let topic = TopicProduceData::default().with_partition_data(partitions.iter().map(partition).collect());
         match version >= 13 {
             true => topic.with_topic_id(Uuid::from_u128(*id)),
@@ -83,6 +81,7 @@ proptest! {
             true => (String::new(), Some(id), partitions),
             false => (name, None, partitions),
         }).collect();
+        prop_assert_eq!(request.partitions.len(), sent.iter().map(|(_, _, partitions)| partitions.len()).sum::<usize>());
         prop_assert_eq!(read, sent);
     }
 
@@ -226,4 +225,36 @@ fn a_response_keeps_its_counts() {
     let mut encoder = ResponseEncoder::begin(&mut out, 9, 1, 1);
     encoder.topic(TopicName::Name(b"t"), 1);
     encoder.finish(0, &[]);
+}
+
+const GOLDEN_ID: TopicId = TopicId(Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10));
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+/// Bytes that Kafka 4.3.1's own classes wrote.
+#[test]
+fn golden_version_13() {
+    let request = bytes("037478ffff000003e8020102030405060708090a0b0c0d0e0f10020000000304010203000000");
+    let mut read = Request::default();
+    read.parse(Slices::one(&request.as_slice()), 0, 13).unwrap();
+    assert_eq!((read.transactional_id, read.acks, read.timeout_ms), (Some(1..3), -1, 1000));
+    assert_eq!(read.topics, [Topic { topic: TopicRef::Id(GOLDEN_ID), partitions: 0..1 }]);
+    assert_eq!(request[read.partitions[0].records.clone().unwrap()], [1, 2, 3]);
+
+    let response = bytes(
+        "020102030405060708090a0b0c0d0e0f1002000000030006ffffffffffffffffffffffffffffffffffffffffffffffff01066d6f766564\
+         010009000000020000000900000000000401000e0200000002026800002384027200",
+    );
+    let mut out = Vec::new();
+    let mut encoder = ResponseEncoder::begin(&mut out, 13, 1, 1);
+    encoder.topic(TopicName::Id(GOLDEN_ID), 1);
+    encoder.partition(&PartitionResponse {
+        error_message: Some("moved"),
+        current_leader: Some(CurrentLeader { leader_id: 2, leader_epoch: LeaderEpoch(9) }),
+        ..PartitionResponse::error(PartitionIndex(3), 6)
+    });
+    encoder.finish(4, &[NodeEndpoint { node_id: 2, host: "h", port: 9092, rack: Some("r") }]);
+    assert_eq!(out[9..], response);
 }

@@ -59,6 +59,11 @@ impl<'a> Cursor<'a> {
         self.current.len() + self.beyond
     }
 
+    /// The bytes ahead that lie together; empty only at the end.
+    pub fn piece(&self) -> &'a [u8] {
+        self.current
+    }
+
     integers!(i8: i8, i16: i16, u16: u16, i32: i32, u32: u32, i64: i64, f64: f64);
 
     #[inline]
