@@ -1,8 +1,11 @@
 //! Reads from the disk: of what is no longer in memory.
 //!
 //! They have chunks of their own, so that they take nothing from what is hot, and their number is bounded. A sealed
-//! segment that is read twice within [`WARM_MS`] is read into the page cache, in the background; once a range is there,
+//! segment that is read twice within `warm::WARM_MS` is read into the page cache, in the background; once a range is there,
 //! the answer is the file itself, for sendfile.
+
+mod room;
+mod warm;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,20 +17,16 @@ use super::buffer::Buffer;
 use super::disk::{Access, Disk};
 use super::files::Key;
 use super::log::Shard;
-use super::memory::{BLOCK_LEN, ChunkPool, IoList, SLAB_LEN};
+use super::memory::{BLOCK_LEN, ChunkPool, IoList};
 use super::partition::{Health, Inner, Partition, State};
 use super::paths;
 use super::read::{Error, ReadKind, ReadOut};
 use super::segment::Stage;
 use super::wait::Event;
+use room::Room;
 
 /// Most bytes that one cold read returns, but for a single batch that is larger.
 pub const COLD_READ_MAX: usize = 1 << 20;
-/// Two reads of a segment within this time make it worth caching.
-pub const WARM_MS: i64 = 60_000;
-/// Bytes that are read into the page cache at a time, and how many such requests may wait.
-const FILL_LEN: u64 = 8 << 20;
-const FILLS_MAX: usize = 8;
 /// Ends of earlier reads that a partition remembers, so that who reads on finds his place without searching.
 pub(super) const HINTS: usize = 8;
 
@@ -59,56 +58,6 @@ impl Cold {
             idle: RefCell::default(),
             fills: RefCell::default(),
         }
-    }
-}
-
-/// Memory of one cold read; gives back what it has when it is dropped, also in the middle of a read.
-struct Room<'a> {
-    cold: &'a Cold,
-    buffer: Buffer,
-    list: IoList,
-}
-
-impl Cold {
-    fn room(&self) -> Room<'_> {
-        let (buffer, list) = self.idle.borrow_mut().pop().unwrap_or_default();
-        Room { cold: self, buffer, list }
-    }
-}
-
-impl Room<'_> {
-    /// Makes the buffer `len` bytes long or longer.
-    fn grow(&mut self, len: usize) -> Result<(), Error> {
-        let mut pool = self.cold.pool.borrow_mut();
-        if len > pool.budget() {
-            // A batch that is larger than all memory for cold reads gets memory of its own, which goes with it.
-            let mut own = ChunkPool::new(len.next_multiple_of(SLAB_LEN));
-            while self.buffer.len() < len {
-                self.buffer.push(own.take().ok_or(Error::Busy)?);
-            }
-        }
-        while self.buffer.len() < len {
-            self.buffer.push(pool.take().ok_or(Error::Busy)?);
-        }
-        Ok(())
-    }
-
-    /// Fills the buffer's first `len` bytes from block `at` on; how many there were.
-    async fn read<D: Disk>(&mut self, disk: &D, file: &D::File, at: u64, len: usize) -> std::io::Result<usize> {
-        self.buffer.list(0..len, &mut self.list);
-        let (result, list) = disk.read(file, at, std::mem::take(&mut self.list)).await;
-        self.list = list;
-        self.list.clear();
-        result
-    }
-}
-
-impl Drop for Room<'_> {
-    fn drop(&mut self) {
-        let mut pool = self.cold.pool.borrow_mut();
-        self.buffer.drain().for_each(|chunk| pool.give_back(chunk));
-        let (buffer, list) = (std::mem::take(&mut self.buffer), std::mem::take(&mut self.list));
-        self.cold.idle.borrow_mut().push((buffer, list));
     }
 }
 
@@ -183,26 +132,6 @@ impl<D: Disk> Shard<D> {
         }
         cold.running.set(cold.running.get() + 1);
         Turn(cold)
-    }
-
-    /// Reads into the page cache what was asked for.
-    pub(super) async fn fill_caches(&self) {
-        loop {
-            let Some((id, base, position)) = self.cold.fills.borrow_mut().pop_front() else { return };
-            let Some(partition) = self.find(id) else { continue };
-            let len = {
-                let state = partition.state.borrow();
-                state.segments.iter().find(|segment| segment.base == base).map(|segment| segment.len)
-            };
-            if let Some(len) = len
-                && let Ok(file) = partition.cached_file(base).await
-            {
-                let range = position..len.min(position + FILL_LEN);
-                if let Err(cause) = self.disk.fill_cache(&file, range).await {
-                    tracing::debug!(partition = %id, segment = base.0, error = %cause, "the page cache was not filled");
-                }
-            }
-        }
     }
 }
 
@@ -300,72 +229,8 @@ impl<D: Disk> Inner<D> {
         }
     }
 
-    /// The part of a sealed segment to send by sendfile, if it is in the page cache. If it is not, but worth it, it will
-    /// be.
-    async fn find_cached(
-        &self,
-        place: &Place,
-        wanted: &Wanted,
-    ) -> Result<Option<(D::File, std::ops::Range<u64>)>, Error> {
-        let (base, start) = (place.segment, place.position);
-        let whole = self.state.borrow().segment_end(base).is_some_and(|end| end <= wanted.up_to);
-        if !whole || !self.state.borrow().is_warm(base, self.shard.now_ms.get()) {
-            return Ok(None);
-        }
-        let failed = |source| Error::Io { segment: base, source };
-        let file = self.cached_file(base).await.map_err(failed)?;
-        let most = start + wanted.max_bytes as u64;
-        let end = if place.end <= most {
-            place.end
-        } else {
-            let no_index = |_| failed(std::io::Error::other("no index"));
-            let index = self.sealed_index(base).await.map_err(no_index)?;
-            u64::from(index.position_before(most.min(u64::from(u32::MAX)) as u32))
-        };
-        let in_cache = start < end && self.shard.disk.is_cached(&file, start..end);
-        if !in_cache {
-            self.want_cached(base, start);
-            return Ok(None);
-        }
-        // What comes next is read from there, so its offset has to be known.
-        let next = match end == place.end {
-            true => None,
-            false => Some(self.offset_at(&file, end).await.map_err(failed)?),
-        };
-        if let Some(offset) = next {
-            let hint = Hint { offset, segment: base, position: end };
-            self.state.borrow_mut().note_hint(hint, self.shard.now_ms.get());
-        }
-        Ok(Some((file, start..end)))
-    }
-
-    fn want_cached(&self, base: Offset, position: u64) {
-        let mut fills = self.shard.cold.fills.borrow_mut();
-        if fills.len() < FILLS_MAX && !fills.contains(&(self.id, base, position)) {
-            fills.push_back((self.id, base, position));
-            self.shard.housekeeping.notify();
-        }
-    }
-
-    /// The base offset of the batch at a position, from the page cache.
-    async fn offset_at(&self, file: &D::File, position: u64) -> std::io::Result<Offset> {
-        let block = position / BLOCK_LEN as u64 * BLOCK_LEN as u64;
-        let within = (position - block) as usize;
-        let mut room = self.shard.cold.room();
-        room.grow(2 * BLOCK_LEN).map_err(std::io::Error::other)?;
-        let count = room.read(&self.shard.disk, file, block, 2 * BLOCK_LEN).await?;
-        match count >= within + size_of::<i64>() {
-            true => Ok(Offset(i64::from_be_bytes(room.buffer.array(within)))),
-            false => Err(std::io::ErrorKind::UnexpectedEof.into()),
-        }
-    }
-
     async fn direct_file(&self, base: Offset) -> std::io::Result<D::File> {
         self.open_file(base, Access::Direct).await
-    }
-
-    async fn cached_file(&self, base: Offset) -> std::io::Result<D::File> {
-        self.open_file(base, Access::Cached).await
     }
 
     async fn open_file(&self, base: Offset, access: Access) -> std::io::Result<D::File> {
@@ -403,18 +268,6 @@ impl State {
         if let Some(segment) = self.segments.iter_mut().find(|segment| segment.base == hint.segment) {
             segment.read_ms = [segment.read_ms[1], now_ms];
         }
-    }
-
-    /// Whether a segment was read twice within [`WARM_MS`] of now.
-    fn is_warm(&self, base: Offset, now_ms: i64) -> bool {
-        let Some(segment) = self.segments.iter().find(|segment| segment.base == base) else { return false };
-        now_ms.saturating_sub(segment.read_ms[0]) <= WARM_MS
-    }
-
-    /// The offset behind a segment that is not the last.
-    fn segment_end(&self, base: Offset) -> Option<Offset> {
-        let index = self.segments.iter().position(|segment| segment.base == base)?;
-        self.segments.get(index + 1).map(|next| next.base)
     }
 }
 
