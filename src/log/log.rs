@@ -43,6 +43,8 @@ pub trait Observer {
     fn committed(&self, id: TopicPartitionId);
     /// After an append failed with `Busy`: it is worth trying again.
     fn memory_available(&self);
+    /// A file of the partition cannot grow: what is not committed stays so until there is room, and no more is appended.
+    fn disk_full(&self, id: TopicPartitionId);
     /// The partition will not commit anything any more.
     fn poisoned(&self, id: TopicPartitionId, cause: &io::Error);
 }

@@ -337,10 +337,14 @@ impl<D: Disk> Inner<D> {
         let retry_ms = self.shard.now_ms.get().saturating_add(self.shard.options.disk_full_retry_ms);
         let mut state = self.state.borrow_mut();
         state.with_writer = false;
+        let is_news = !matches!(state.health, Health::DiskFull { .. });
         state.health = Health::DiskFull { retry_ms };
         drop(state);
         self.shard.due_at(retry_ms);
         self.changed.notify();
+        if is_news {
+            self.shard.observer.disk_full(self.id);
+        }
     }
 }
 

@@ -81,7 +81,7 @@ impl Appends {
         }
     }
 
-    /// Answers what waited for a partition that will commit nothing more here.
+    /// Answers what waited for a partition that will commit nothing more here, or nothing for long.
     pub fn refuse_all<D: Disk>(
         &mut self,
         hosted: &mut Hosted<D>,
@@ -134,5 +134,6 @@ fn append_next<D: Disk>(batch: &mut AppendBatch, key: usize, partitions: &mut Pa
 #[derive(Default)]
 pub struct Seen {
     pub committed: Vec<TopicPartitionId>,
+    pub disk_full: Vec<TopicPartitionId>,
     pub poisoned: Vec<TopicPartitionId>,
 }

@@ -91,6 +91,12 @@ impl Observer for SeenByLog {
         self.news.raise();
     }
 
+    fn disk_full(&self, partition: TopicPartitionId) {
+        tracing::error!(%partition, "the disk is full: produce is refused until there is room");
+        self.seen.borrow_mut().disk_full.push(partition);
+        self.news.raise();
+    }
+
     fn poisoned(&self, partition: TopicPartitionId, cause: &io::Error) {
         tracing::error!(%partition, %cause, "a write or sync failed: nothing more of this partition is acknowledged");
         self.seen.borrow_mut().poisoned.push(partition);

@@ -7,7 +7,7 @@ use super::Shard;
 use super::appends::Stopped;
 use super::message::{AppendRefusal, ReadBatch};
 use super::reads::{self, Sight};
-use crate::log::Log;
+use crate::log::{Log, append};
 use crate::runtime::TaskClass;
 use crate::runtime::disk::RealDisk;
 
@@ -61,6 +61,7 @@ async fn append_task(shard: Rc<Shard>) {
 async fn commit_task(shard: Rc<Shard>) {
     let mut done = Vec::new();
     let mut committed = Vec::new();
+    let mut disk_full = Vec::new();
     let mut poisoned = Vec::new();
     let mut reads = Vec::new();
     loop {
@@ -68,7 +69,16 @@ async fn commit_task(shard: Rc<Shard>) {
         {
             let mut seen = shard.seen.seen.borrow_mut();
             std::mem::swap(&mut seen.committed, &mut committed);
+            std::mem::swap(&mut seen.disk_full, &mut disk_full);
             std::mem::swap(&mut seen.poisoned, &mut poisoned);
+        }
+        // What was committed before is acknowledged, even if it was heard of together.
+        for id in disk_full.drain(..) {
+            if let Some(hosted) = shard.partitions.borrow_mut().get_mut(id) {
+                let mut appends = shard.appends.borrow_mut();
+                appends.committed(hosted, &mut done);
+                appends.refuse_all(hosted, || append::Error::DiskFull.into(), &mut done);
+            }
         }
         for id in poisoned.drain(..) {
             let mut partitions = shard.partitions.borrow_mut();

@@ -163,6 +163,11 @@ impl Broker {
         self.status("Threads:") >> 10
     }
 
+    /// The root directory as the broker sees it, with what is mounted for it alone.
+    pub fn root(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.child.id()))
+    }
+
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("a live process").count()
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use duramen_wire::batch::BatchBuilder;
@@ -154,10 +154,12 @@ pub fn topic(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
 }
 
-/// A batch of these values.
+/// A batch of these values, with the time of now, so that no retention is due.
 pub fn batch<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut builder = BatchBuilder::new();
-    values.into_iter().for_each(|value| builder.push(None, Some(value), &[], 1_700_000_000_000));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970").as_millis();
+    let now = i64::try_from(now).expect("a time of ours");
+    values.into_iter().for_each(|value| builder.push(None, Some(value), &[], now));
     builder.finish()
 }
 

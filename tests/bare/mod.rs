@@ -12,7 +12,7 @@ pub use broker::Broker;
 pub use client::Client;
 
 /// Longer than anything in these tests takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(40);
 /// Between two looks at a condition that nothing announces.
 pub const LOOK: Duration = Duration::from_millis(10);
 

@@ -33,6 +33,7 @@ pub struct Told {
 impl Observer for Told {
     fn committed(&self, _: TopicPartitionId) {}
     fn memory_available(&self) {}
+    fn disk_full(&self, _: TopicPartitionId) {}
     fn poisoned(&self, id: TopicPartitionId, _: &io::Error) {
         self.poisoned.borrow_mut().push(id);
     }
