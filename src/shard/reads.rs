@@ -231,8 +231,15 @@ pub(super) async fn read_cold(shard: &Shard, item: &mut ReadItem, bytes_left: us
     };
     let bytes_max = item.bytes_max.min(bytes_left);
     item.data.tier = Tier::Cold;
-    if let Err(error) = log.read_cold(item.from, bytes_max, log.committed(), first, &mut item.data.out).await {
-        item.data.clear();
-        item.result = Err(error.into());
+    match log.read_cold(item.from, bytes_max, log.committed(), first, &mut item.data.out).await {
+        Ok(ReadKind::File { file, range }) => {
+            item.data.file = Some((file, range));
+            item.data.tier = Tier::Cached;
+        }
+        Ok(ReadKind::Hot | ReadKind::Cold) => {}
+        Err(error) => {
+            item.data.clear();
+            item.result = Err(error.into());
+        }
     }
 }
