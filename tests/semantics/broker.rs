@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -57,10 +57,6 @@ impl Broker {
 
     pub fn connect(&self) -> Client {
         Client::connect(&self.address)
-    }
-
-    pub fn stream(&self) -> TcpStream {
-        TcpStream::connect(&self.address).unwrap()
     }
 
     /// Ends it by SIGKILL and starts it again on the same directory, at another port.

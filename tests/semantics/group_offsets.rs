@@ -10,7 +10,7 @@ use kafka_protocol::messages::{DeleteGroupsRequest, OffsetCommitRequest, OffsetD
 use uuid::Uuid;
 
 use crate::broker::{Broker, is_other, shared};
-use crate::groups::{group_id, leave, lone_member};
+use crate::groups::{group_id, leave, lone_member, partition_of};
 use crate::requests::*;
 use crate::wire::{Client, text};
 
@@ -133,6 +133,27 @@ fn a_commit_for_an_unknown_topic_is_refused() {
     let group = group(&mut client);
     let code = commit(&mut client, &group, ("", NO_GENERATION), &fresh("none"), 1);
     assert_eq!(code, Some(ResponseError::UnknownTopicOrPartition));
+}
+
+#[test]
+fn a_groups_offsets_lie_in_the_partition_of_its_hash() {
+    let broker = shared();
+    let mut client = broker.connect();
+    let topic = topic(&mut client);
+    // The hash of the first is the least int32; that of the others is positive or negative.
+    for group in ["polygenelubricants", "a", "a-much-longer-name", "console-consumer-12345"] {
+        await_coordinator(&mut client, group);
+        let partition = partition_of(group, 50) as i32;
+        let before = offsets_end(&mut client, partition);
+        assert_eq!(commit(&mut client, group, ("", NO_GENERATION), &topic, 1), None);
+        assert!(offsets_end(&mut client, partition) > before, "{group}");
+    }
+}
+
+/// The high watermark of a partition of the topic that keeps the offsets.
+fn offsets_end(client: &mut Client, partition: i32) -> i64 {
+    let topic = fetch_topic("__consumer_offsets", vec![fetch_partition(partition, 0)]);
+    client.call(FETCH, &fetch_request(vec![topic])).responses[0].partitions[0].high_watermark
 }
 
 #[test]

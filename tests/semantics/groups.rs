@@ -264,7 +264,7 @@ fn describe_groups_6_says_that_a_group_is_not_found() {
 }
 
 /// Java's `String.hashCode`, masked as Kafka does it.
-fn partition_of(group: &str, partitions: usize) -> usize {
+pub fn partition_of(group: &str, partitions: usize) -> usize {
     let hash = group.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
     (hash & i32::MAX) as usize % partitions
 }

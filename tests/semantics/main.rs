@@ -10,6 +10,8 @@ mod requests;
 mod wire;
 
 mod configs;
+mod differences;
+mod documents;
 mod epochs;
 mod fetch_sessions;
 mod fetching;

@@ -4,7 +4,7 @@ use bytes::Buf;
 use duramen_wire::api::ApiKey;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request};
+use kafka_protocol::protocol::{Decodable, HeaderVersion, Request};
 
 use crate::broker::{is_other, shared};
 use crate::requests::error;

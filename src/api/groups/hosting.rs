@@ -76,15 +76,17 @@ pub(super) fn start(groups: &Groups, shard: &Rc<Shard>, index: PartitionIndex) -
 
 fn config(services: &Services) -> Config {
     let broker = services.config();
+    let bounds = Config::default();
     Config {
         initial_rebalance_delay_ms: broker.group_initial_rebalance_delay_ms,
         session_timeout_ms_min: broker.group_min_session_timeout_ms,
         session_timeout_ms_max: broker.group_max_session_timeout_ms,
-        members_per_group_max: usize::try_from(broker.group_max_size).unwrap_or(0),
+        // The setting has no bound of its own by default; a group's members lie in memory, so there is one.
+        members_per_group_max: usize::try_from(broker.group_max_size).unwrap_or(0).min(bounds.members_per_group_max),
         offset_metadata_units_max: usize::try_from(broker.offset_metadata_max_bytes).unwrap_or(0),
         offsets_retention_ms: broker.offsets_retention_ms,
         offsets_retention_check_interval_ms: broker.offsets_retention_check_interval_ms,
-        ..Config::default()
+        ..bounds
     }
 }
 
