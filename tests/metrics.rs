@@ -19,12 +19,17 @@ use page::Page;
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Writes records to partition 0, each of which is its offset with leading zeros.
 fn produce(broker: &Broker, topic: &str, records: usize, bytes: usize) {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", broker.address()).set("linger.ms", "20").set("batch.size", "65536");
+    config
+        .set("bootstrap.servers", broker.address())
+        .set("linger.ms", "20")
+        .set("batch.size", "65536")
+        .set("enable.idempotence", "true");
     let producer: BaseProducer = config.create().unwrap();
-    let value = vec![b'x'; bytes];
-    for _ in 0..records {
+    for number in 0..records {
+        let value = format!("{number:0bytes$}");
         let mut record = BaseRecord::<(), _>::to(topic).partition(0).payload(&value);
         while let Err((_, back)) = producer.send(record) {
             producer.poll(Duration::from_millis(10));
@@ -34,7 +39,7 @@ fn produce(broker: &Broker, topic: &str, records: usize, bytes: usize) {
     producer.flush(PATIENCE).unwrap();
 }
 
-/// Reads partition 0 from `from` until `count` records have come.
+/// Reads partition 0 from `from` until `count` records have come, and checks what they say.
 fn consume(broker: &Broker, topic: &str, from: Offset, count: usize) -> BaseConsumer {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", broker.address()).set("group.id", "readers").set("enable.auto.commit", "false");
@@ -48,7 +53,9 @@ fn consume(broker: &Broker, topic: &str, from: Offset, count: usize) -> BaseCons
     while seen < count {
         assert!(Instant::now() < deadline, "{seen} of {count} records came");
         if let Some(message) = consumer.poll(Duration::from_millis(200)) {
-            assert!(message.unwrap().payload().is_some());
+            let message = message.unwrap();
+            let number = std::str::from_utf8(message.payload().unwrap()).unwrap();
+            assert_eq!(number.parse::<i64>().unwrap(), message.offset());
             seen += 1;
         }
     }
