@@ -30,8 +30,11 @@ use self::support::kafka::{self, PATIENCE};
 const KILLS: u32 = 70;
 const ALIVE_MS: std::ops::Range<u64> = 50..300;
 /// Checkpoints often, so that some kills fall into them; retention looks all the time.
-const SETTINGS: [&str; 3] =
-    ["duramen.checkpoint.interval.bytes=4194304", "duramen.journal.bytes=8388608", "log.retention.check.interval.ms=100"];
+const SETTINGS: [&str; 3] = [
+    "duramen.checkpoint.interval.bytes=4194304",
+    "duramen.journal.bytes=8388608",
+    "log.retention.check.interval.ms=100",
+];
 
 #[test]
 fn kills_with_one_shard() {
