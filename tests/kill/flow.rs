@@ -12,7 +12,7 @@ use crate::support::{Broker, LOOK};
 
 pub const PARTITIONS: i32 = 2;
 /// Records of one partition that may wait for their acknowledgement.
-const IN_FLIGHT_MAX: u64 = 100;
+const IN_FLIGHT_MAX: u64 = 40;
 /// Of so many records, the last few are large, so that small batches and whole megabytes take turns.
 const PERIOD: u64 = 400;
 const LARGE_OF_PERIOD: u64 = 40;
