@@ -192,7 +192,8 @@ fn deleted_offsets_and_groups_are_gone() {
     let deleted = client.call(0, &request);
     assert_eq!(error(deleted.error_code), None);
     assert_eq!(committed(&mut client, &group, &topic).committed_offset, -1);
-    let delete = DeleteGroupsRequest::default().with_groups_names(vec![group_id(&fresh("none"))]);
+    let none = crate::requests::group(&mut client);
+    let delete = DeleteGroupsRequest::default().with_groups_names(vec![group_id(&none)]);
     assert_eq!(error(client.call(2, &delete).results[0].error_code), Some(ResponseError::GroupIdNotFound));
 }
 

@@ -255,7 +255,9 @@ fn the_initial_rebalance_waits_three_seconds_by_default() {
 fn describe_groups_6_says_that_a_group_is_not_found() {
     let broker = shared();
     let mut client = broker.connect();
-    let request = DescribeGroupsRequest::default().with_groups(vec![group_id(&fresh("none"))]);
+    // Its coordinator is ready, and knows no such group.
+    let none = group(&mut client);
+    let request = DescribeGroupsRequest::default().with_groups(vec![group_id(&none)]);
     let older = client.call(5, &request).groups.remove(0);
     assert_eq!((error(older.error_code), &*older.group_state), (None, "Dead"));
     let newer = client.call(6, &request).groups.remove(0);
