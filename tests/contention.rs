@@ -1,8 +1,10 @@
 //! Beside a CPU hog nothing hangs: a broker starts, serves and stops many times, and a shard runs to its end.
 //!
 //! glommio 0.9.0 can park for ever with runnable tasks. It is shown here first, with the heartbeat off. With a preempt
-//! timer of 1 ms 1 of 345 shards hung, on two CPUs beside four hogs; with one of 20 us 4 of 41, which is what the test
-//! takes, so that it sees one soon. `DURAMEN_CONTENTION=100` starts the broker so many times.
+//! timer of 1 ms 1 of 345 shards hung, on two CPUs beside four hogs; with one of 20 us 4 of 41, so that the test takes
+//! that to see one soon. The heartbeat is tried with 1 ms: the broker's own timer is one of 10 s, and at 20 us, where
+//! nearly every pass is preempted, shards with a heartbeat stand still for longer than 10 s too.
+//! `DURAMEN_CONTENTION=100` starts the broker so many times.
 
 mod bare;
 
@@ -22,7 +24,9 @@ const TO_HANG_MAX: usize = 400;
 const TO_LIVE: usize = 60;
 /// A shard's work here takes milliseconds; one that has taken so long hangs.
 const HUNG: Duration = Duration::from_secs(10);
-const PREEMPT_TIMER: Duration = Duration::from_micros(20);
+/// The preempt timer that brings the hang forth soon, and the one with which the heartbeat is tried.
+const TO_HANG: Duration = Duration::from_micros(20);
+const TO_BEAT: Duration = Duration::from_millis(1);
 
 /// Threads that use all CPUs until dropped.
 struct Hogs(Arc<AtomicBool>);
@@ -45,9 +49,9 @@ impl Drop for Hogs {
 }
 
 /// Runs a shard whose tasks yield and sleep; whether it came to its end.
-fn runs_to_its_end(heartbeat: Option<Duration>) -> bool {
+fn runs_to_its_end(preempt_timer: Duration, heartbeat: Option<Duration>) -> bool {
     let mut spec = Spec::new(ShardId(0), Pool::new(1, 1));
-    spec.preempt_timer = PREEMPT_TIMER;
+    spec.preempt_timer = preempt_timer;
     spec.heartbeat = heartbeat;
     let shard = spawn_shard(spec, |reactor| async move {
         for _ in 0..5 {
@@ -76,12 +80,12 @@ fn runs_to_its_end(heartbeat: Option<Duration>) -> bool {
 #[test]
 fn without_a_heartbeat_a_shard_hangs_and_with_one_it_does_not() {
     let _hogs = Hogs::start();
-    let first = (0..TO_HANG_MAX).position(|_| !runs_to_its_end(None));
+    let first = (0..TO_HANG_MAX).position(|_| !runs_to_its_end(TO_HANG, None));
     println!("without a heartbeat, this shard hung first: {first:?}");
     assert!(first.is_some(), "none of {TO_HANG_MAX} shards hung: the heartbeat cannot be seen to be needed");
     let every = Spec::new(ShardId(0), Pool::new(1, 1)).heartbeat;
     for number in 0..TO_LIVE {
-        assert!(runs_to_its_end(every), "shard number {number} hangs although its heart beats");
+        assert!(runs_to_its_end(TO_BEAT, every), "shard number {number} hangs although its heart beats");
     }
 }
 
