@@ -63,14 +63,12 @@ fn value(offset: i64) -> Vec<u8> {
 
 /// Produces values until one is refused; returns the log end offset and the error.
 fn fill_topic(client: &mut Client, topic: &str, from: i64) -> (i64, i16) {
-    let mut end = from;
-    for _ in 0..BATCHES_MAX {
+    for end in (from..).take(BATCHES_MAX) {
         let (code, offset) = client.produce(topic, 0, batch([&value(end)[..]]));
         if code != 0 {
             return (end, code);
         }
         assert_eq!(offset, end);
-        end += 1;
     }
     panic!("{BATCHES_MAX} batches fit on a disk that is full");
 }

@@ -82,8 +82,9 @@ fn contains_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let starts_part = word.starts_with(|first: char| first.is_alphanumeric());
         let ends_part = word.ends_with(|last: char| last.is_alphanumeric());
-        !(starts_part && is_part(text[..at].chars().next_back()))
-            && !(ends_part && is_part(text[at + word.len()..].chars().next()))
+        let is_end = starts_part && is_part(text[..at].chars().next_back());
+        let is_front = ends_part && is_part(text[at + word.len()..].chars().next());
+        !is_end && !is_front
     })
 }
 
