@@ -90,7 +90,7 @@ impl State {
         let in_file = |pos: u64| pos.saturating_sub(segment.start);
         let written = in_file(self.flushed);
         let (least, most) = (options.zero_step_min.max(CHUNK_LEN as u64), options.zero_step_max);
-        let step = written.min(most).max(least);
+        let step = written.min(most).max(least).next_multiple_of(CHUNK_LEN as u64);
         let wanted = segment.stage == Stage::Active && segment.created && written >= least;
         if !wanted || segment.zeroed >= written + step / 2 {
             return None;
