@@ -218,3 +218,23 @@ fn a_kill_in_the_middle_of_a_deletion_leaves_all_or_nothing() {
     }
     assert!(gone > 0 && gone < 40, "{gone}");
 }
+
+#[test]
+fn deleted_records_stay_deleted_and_the_log_goes_on_behind_them() {
+    for seed in 0..60 {
+        let mut world = World::new(seed);
+        world.sim.clone().block_on(async {
+            world.start().await;
+            world.create("events", id(1, 0), config(Durability::Replicated)).await;
+            (0..4).for_each(|_| drop(world.append(id(1, 0), 1_000, false)));
+            let end = world.partition(id(1, 0)).log_end();
+            assert_eq!(world.partition(id(1, 0)).delete_records(end).await.unwrap(), end);
+            world.models.get_mut(&id(1, 0)).unwrap().log_start = end;
+            world.end(End::PowerLoss).await;
+            world.start().await;
+            let partition = world.partition(id(1, 0));
+            assert_eq!((partition.log_start(), partition.log_end()), (end, end));
+            assert_eq!(world.append(id(1, 0), 10, false).unwrap().base_offset, end);
+        });
+    }
+}

@@ -288,7 +288,10 @@ impl World {
     pub async fn end(&mut self, how: End) {
         let log = self.log.take().expect("the log runs");
         if how == End::Shutdown {
+            let good = log.partitions().into_iter().filter(|partition| partition.health() == Health::Good);
+            let good: Vec<_> = good.map(|partition| partition.id()).collect();
             log.shutdown().await.expect("shuts down");
+            good.iter().for_each(|id| self.check_stopped(*id));
         }
         self.stats.push(log.stats());
         for (id, model) in &mut self.models {
@@ -372,6 +375,15 @@ impl World {
         assert!(at <= max || next == batches[first].end, "{at} bytes, {max} were asked for\n{}", self.sim);
         assert!(next <= end);
         next
+    }
+
+    /// After a clean stop the segments hold batches and nothing else, so that Kafka's own tools read them.
+    fn check_stopped(&self, id: TopicPartitionId) {
+        let dir = format!("{}/", self.dir(id).display());
+        let files = self.disk.files().into_iter().filter(|file| file.starts_with(&dir) && file.ends_with(".log"));
+        let found: Vec<u8> = files.flat_map(|file| self.disk.peek(Path::new(&file)).expect("it was listed")).collect();
+        let expected: Vec<u8> = self.models[&id].batches.iter().flat_map(|sent| sent.bytes.clone()).collect();
+        assert!(expected.ends_with(&found), "{id}: {} bytes of {}\n{}", found.len(), expected.len(), self.sim);
     }
 
     pub fn dir(&self, id: TopicPartitionId) -> PathBuf {
