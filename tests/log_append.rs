@@ -118,6 +118,9 @@ struct Nobody;
 impl Observer for Nobody {
     fn committed(&self, _: TopicPartitionId) {}
     fn memory_available(&self) {}
+    fn disk_full(&self, id: TopicPartitionId) {
+        panic!("{id}: a disk that keeps nothing is not full");
+    }
     fn poisoned(&self, id: TopicPartitionId, cause: &io::Error) {
         panic!("{id}: {cause}");
     }

@@ -63,6 +63,8 @@ impl Plan {
             // One larger request is let through while there is no other.
             gather_bytes_max: bytes(GATHER_SHARE),
             log: LogOptions {
+                // Frames of an earlier life, or made up by a client, must not pass for those of this one.
+                nonce: rand::random(),
                 memory_budget: bytes(LOG_SHARE),
                 journal_len: config.journal_bytes.next_multiple_of(1 << 20),
                 checkpoint_every: config.checkpoint_interval_bytes,
