@@ -286,7 +286,10 @@ impl Disk for SimDisk {
 
     async fn zero(&self, file: &SimFile, range: Range<u64>) -> io::Result<()> {
         let block = BLOCK_LEN as u64;
-        assert!(range.start % block == 0 && range.end % block == 0, "whole blocks are zeroed, not {range:?}");
+        assert!(
+            range.start.is_multiple_of(block) && range.end.is_multiple_of(block),
+            "whole blocks are zeroed, not {range:?}"
+        );
         self.on_file(Kind::Zero, file, Effect::Zero { node: file.node, range }).await
     }
 
