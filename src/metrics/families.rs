@@ -33,13 +33,11 @@ pub const RUNTIME: &[Single] = &[
         |shard| shard.runtime.longest_run.as_secs_f64(),
     ),
     counter("duramen_task_polls_total", "Runs of tasks.", |shard| shard.runtime.polls as f64),
-    counter("duramen_ring_enters_total", "System calls that entered the io_uring.", |shard| {
-        shard.runtime.enters as f64
-    }),
+    counter("duramen_ring_enters_total", "System calls that entered the ring.", |shard| shard.runtime.enters as f64),
     counter("duramen_wakeups_total", "Ends of a sleep of the shard.", |shard| shard.runtime.wakeups as f64),
     counter("duramen_wakes_sent_total", "Messages sent to wake other shards.", |shard| shard.runtime.wakes_sent as f64),
     gauge("duramen_tasks", "Tasks that exist.", |shard| shard.runtime.tasks as f64),
-    gauge("duramen_ring_operations", "Operations in the io_uring.", |shard| shard.runtime.operations as f64),
+    gauge("duramen_ring_operations", "Operations in the ring.", |shard| shard.runtime.operations as f64),
     gauge("duramen_pool_queue", "Blocking calls that wait for a thread of the pool, of all shards.", |shard| {
         shard.runtime.pool_queue as f64
     }),

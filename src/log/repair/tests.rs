@@ -1,3 +1,5 @@
+//! Looking at and mending real files of a broker that does not run.
+
 use std::fs;
 use std::path::PathBuf;
 
