@@ -31,6 +31,7 @@ const TOPIC_IDS_SINCE: i16 = 13;
 pub struct FetchState {
     pub request: fetch::Request,
     session: Session,
+    session_id: i32,
     partitions: Partitions,
     /// For each partition, the shard and the item of its box that answer it, or the error found before asking.
     places: Vec<Result<(ShardId, usize), i16>>,
@@ -72,7 +73,13 @@ pub enum Phase {
 }
 
 impl FetchState {
+    /// The session that the request belongs to or has opened; 0 if none.
+    pub fn session_id(&self) -> i32 {
+        self.session_id
+    }
+
     pub fn clear(&mut self) {
+        self.session_id = 0;
         self.session = Session::None;
         self.places.clear();
         self.included.clear();
@@ -315,6 +322,7 @@ pub fn finish(context: &Context, exchange: &mut Exchange) {
     };
     let list = &state.partitions.list;
     let topics = state.included.chunk_by(|a, b| list[*a].topic == list[*b].topic);
+    state.session_id = session_id;
     let head = ResponseHead { throttle_time_ms: 0, error_code, session_id };
     let (bytes, splices, count) = (&mut response.bytes, &mut response.splices, topics.clone().count());
     let mut encoder = ResponseEncoder::begin(bytes, splices, *version, *correlation_id, &head, count);

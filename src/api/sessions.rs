@@ -75,7 +75,7 @@ impl Partitions {
 
 /// One session between its requests.
 #[derive(Debug)]
-struct Session {
+pub struct Session {
     /// The epoch that the next request must carry.
     epoch: i32,
     by_id: bool,
@@ -136,6 +136,20 @@ impl Sessions {
         let id = self.fresh_id();
         self.sessions.insert(id, Session { epoch: 1, by_id, partitions: None, last_used: now });
         id
+    }
+
+    /// Takes a session out whose client goes to another shard. One with a request under way stays.
+    pub fn depart(&mut self, id: i32) -> Option<Session> {
+        self.sessions.get(&id)?.partitions.as_ref()?;
+        self.sessions.remove(&id)
+    }
+
+    /// Takes in a session whose client has come from another shard, if there is room. Without it the client is told that
+    /// the session is not known, and opens another.
+    pub fn arrive(&mut self, id: i32, session: Session, now: Instant) {
+        if self.sessions.len() < self.slots || self.evict(now) {
+            self.sessions.insert(id, session);
+        }
     }
 
     pub fn close(&mut self, id: i32) {
@@ -202,6 +216,22 @@ mod tests {
         sessions.put_back(id, partitions);
         assert!(sessions.take(id, 2, false, now).is_ok());
         assert_eq!(sessions.take(id + 3, 1, false, now).unwrap_err(), ResponseError::FetchSessionIdNotFound);
+    }
+
+    #[test]
+    fn a_session_goes_with_its_client_to_another_shard() {
+        let now = Instant::now();
+        let (mut here, mut there) = (Sessions::new(2, ShardId(0), 2), Sessions::new(1, ShardId(1), 2));
+        let id = here.open(false, now);
+        assert!(here.depart(id).is_none(), "its first request is under way");
+        here.put_back(id, Partitions::from_list(vec![partition("a", 0)]));
+        there.arrive(id, here.depart(id).unwrap(), now);
+        assert_eq!(here.take(id, 1, false, now).unwrap_err(), ResponseError::FetchSessionIdNotFound);
+        assert_eq!(there.take(id, 1, false, now).unwrap().list.len(), 1);
+        let second = here.open(false, now);
+        here.put_back(second, Partitions::default());
+        there.arrive(second, here.depart(second).unwrap(), now);
+        assert_eq!(there.len(), 1, "there was room for one");
     }
 
     #[test]

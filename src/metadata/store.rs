@@ -25,7 +25,7 @@ const FILE_LEN_MAX: usize = 256 << 20;
 /// A log that has grown beyond this is replaced by a snapshot at the next start or change.
 const SNAPSHOT_AFTER: u64 = 4 << 20;
 /// The largest change.
-const CHANGE_LEN_MAX: usize = SLAB_LEN - CHUNK_LEN - HEADER_LEN;
+const CHANGE_LEN_MAX: usize = (1 << 20) - CHUNK_LEN - HEADER_LEN;
 
 /// Why the metadata cannot be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -55,8 +55,11 @@ pub const RUNTIME: &[Single] = &[
 /// Connections, sessions, and what waits.
 pub const SERVING: &[Single] = &[
     gauge("duramen_connections", "Connections that are open.", |shard| shard.connections as f64),
-    counter("duramen_connections_accepted_total", "Connections taken up by the shard.", |shard| {
+    counter("duramen_connections_accepted_total", "Connections accepted by the shard.", |shard| {
         shard.counted.connections_accepted as f64
+    }),
+    counter("duramen_connections_moved_total", "Connections handed to the shard of their partitions.", |shard| {
+        shard.counted.connections_moved as f64
     }),
     counter("duramen_connections_refused_total", "Connections refused because of a limit.", |shard| {
         shard.counted.connections_refused as f64

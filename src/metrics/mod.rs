@@ -34,6 +34,7 @@ pub struct Metrics {
     latencies: RefCell<BTreeMap<ApiKey, Latency>>,
     bytes_sent: [Cell<u64>; TIERS.len()],
     pub connections_accepted: Cell<u64>,
+    pub connections_moved: Cell<u64>,
     pub connections_refused: Cell<u64>,
     pub connections_failed: Cell<u64>,
 }
@@ -55,6 +56,7 @@ pub struct Snapshot {
     /// Record bytes sent from the tail buffer, by sendfile, and from cold reads.
     pub bytes_sent: [u64; TIERS.len()],
     pub connections_accepted: u64,
+    pub connections_moved: u64,
     pub connections_refused: u64,
     pub connections_failed: u64,
 }
@@ -65,6 +67,7 @@ impl Default for Metrics {
             latencies: RefCell::default(),
             bytes_sent: Default::default(),
             connections_accepted: Cell::new(0),
+            connections_moved: Cell::new(0),
             connections_refused: Cell::new(0),
             connections_failed: Cell::new(0),
         }
@@ -99,6 +102,7 @@ impl Metrics {
             latencies: self.latencies.borrow().clone(),
             bytes_sent: self.bytes_sent.each_ref().map(Cell::get),
             connections_accepted: self.connections_accepted.get(),
+            connections_moved: self.connections_moved.get(),
             connections_refused: self.connections_refused.get(),
             connections_failed: self.connections_failed.get(),
         }

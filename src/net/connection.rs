@@ -13,13 +13,15 @@ use std::time::Instant;
 
 use duramen_wire::api::ApiKey;
 use duramen_wire::header::RequestHeader;
+use duramen_wire::ids::ShardId;
 
-use super::input::{Cells, Input};
+use super::follow::{Arrival, BUSY_MAX, Departure, Following};
+use super::input::{Cells, Input, Leftover};
 use crate::api::exchange::{Exchange, Fate};
 use crate::api::fetch::Phase;
 use crate::api::{self, Context};
 use crate::runtime::TaskClass;
-use crate::runtime::net::Socket;
+use crate::runtime::net::{Detached, Socket};
 use crate::shard::Client;
 use crate::shard::message::{AppendBatch, ReadBatch, ReplyTo, Request};
 use crate::shard::notify::Notify;
@@ -63,11 +65,22 @@ pub struct Connection {
     draining: Cell<bool>,
     last_active: Cell<Instant>,
     failure: RefCell<Option<Error>>,
+    /// The fetch session that the client used last; 0 if none.
+    session: Cell<i32>,
+    following: RefCell<Following>,
+    /// Where the connection goes when its tasks are over, unless it ends.
+    departure: RefCell<Option<Departure>>,
 }
 
 impl Connection {
-    /// Starts to serve a connection. `ended` is called once both tasks are over.
-    pub fn start(context: Context, socket: Socket, peer: SocketAddr, ended: impl FnOnce(&Connection) + 'static) {
+    /// Starts to serve a connection, with what was received of it elsewhere. `ended` is called once both tasks are over.
+    pub fn start(
+        context: Context,
+        socket: Socket,
+        peer: SocketAddr,
+        leftover: Leftover,
+        ended: impl FnOnce(&Connection) + 'static,
+    ) -> Rc<Self> {
         let shard = context.shard.clone();
         let connection = Rc::new(Self {
             context,
@@ -83,11 +96,14 @@ impl Connection {
             draining: Cell::new(false),
             last_active: Cell::new(Instant::now()),
             failure: RefCell::default(),
+            session: Cell::new(0),
+            following: RefCell::new(Following::new(Instant::now())),
+            departure: RefCell::default(),
         });
         connection.key.set(shard.add_client(connection.clone()));
         let reader = connection.clone();
         shard.reactor.spawn(TaskClass::Serve, async move {
-            if let Err(error) = reader.read_requests().await {
+            if let Err(error) = reader.read_requests(leftover).await {
                 reader.fail(error);
             }
             reader.reader_done.set(true);
@@ -98,13 +114,21 @@ impl Connection {
             if let Err(error) = writer.write_responses().await {
                 writer.fail(error);
             }
-            writer.socket.shutdown();
+            if writer.departure.borrow().is_none() {
+                writer.socket.shutdown();
+            }
             while !writer.reader_done.get() {
                 writer.news.wait().await;
             }
             shard.remove_client(writer.key.get());
             ended(&writer);
         });
+        connection
+    }
+
+    /// Where the connection goes, if it was not closed.
+    pub fn departure(&self) -> Option<Departure> {
+        self.departure.take()
     }
 
     /// Why the connection ended, if it was not by the client's own wish.
@@ -127,12 +151,23 @@ impl Connection {
         self.failure.borrow().is_some()
     }
 
-    async fn read_requests(&self) -> Result<(), Error> {
+    async fn read_requests(&self, leftover: Leftover) -> Result<(), Error> {
         let request_max = usize::try_from(self.context.config().socket_request_max_bytes).unwrap_or(0);
         let mut input = Input::new(self.context.gather_budget.clone(), self.cells.clone(), request_max);
+        input.resume(leftover);
         loop {
             self.wait_until(|exchanges| exchanges < EXCHANGES_MAX).await;
             if self.has_failed() || (self.draining.get() && input.is_empty()) {
+                return Ok(());
+            }
+            if let Some((to, moved)) = self.leave().await? {
+                let mut leftover = input.into_leftover();
+                leftover.extend(moved.unread);
+                let session = self.context.sessions.borrow_mut().depart(self.session.get());
+                let session = session.map(|session| (self.session.get(), session));
+                let arrival =
+                    Arrival { fd: moved.fd, peer: self.peer, listener: self.context.listener, leftover, session };
+                *self.departure.borrow_mut() = Some(Departure { to, arrival });
                 return Ok(());
             }
             let mut exchange = self.spare.borrow_mut().pop().unwrap_or_else(Exchange::new);
@@ -146,6 +181,27 @@ impl Connection {
             self.last_active.set(exchange.started);
             self.take(exchange).await?;
         }
+    }
+
+    /// Leaves this shard, if all that the client asks for lies on another one that has time for it.
+    async fn leave(&self) -> Result<Option<(ShardId, Detached)>, Error> {
+        let Some(to) = self.following.borrow_mut().due(Instant::now()) else { return Ok(None) };
+        let per_shard = self.context.endpoints.listeners[self.context.listener].per_shard;
+        if per_shard || self.context.shard.call(to, |shard| async move { shard.utilisation() }).await > BUSY_MAX {
+            return Ok(None);
+        }
+        self.wait_until(|exchanges| exchanges == 0).await;
+        if self.has_failed() || self.draining.get() {
+            return Ok(None);
+        }
+        let detached = self.socket.detach().await.map_err(super::input::Error::Io)?;
+        Ok(detached.filter(|_| !self.draining.get()).map(|detached| (to, detached)))
+    }
+
+    /// Notes which shards a Produce or Fetch request goes to.
+    fn note_owners(&self, mut owners: impl ExactSizeIterator<Item = ShardId>) {
+        let sole = if owners.len() == 1 { owners.next() } else { None };
+        self.following.borrow_mut().note(sole.filter(|owner| *owner != self.context.shard.id));
     }
 
     /// Gives a used exchange an empty request; a new one if somebody still holds the old.
@@ -196,6 +252,7 @@ impl Connection {
     }
 
     async fn send_appends(&self, mut exchange: Box<Exchange>) {
+        self.note_owners(exchange.appends.iter().map(|batch| batch.owner));
         exchange.away = exchange.appends.len();
         if exchange.away == 0 {
             api::produce::finish(&self.context, &mut exchange);
@@ -209,6 +266,7 @@ impl Connection {
     }
 
     async fn send_reads(&self, mut exchange: Box<Exchange>) {
+        self.note_owners(exchange.reads.iter().map(|batch| batch.owner));
         exchange.away = exchange.reads.len();
         if exchange.away == 0 {
             api::fetch::finish(&self.context, &mut exchange);
@@ -250,6 +308,7 @@ impl Connection {
             self.write(&exchange).await?;
             self.context.metrics.answered(exchange.api, exchange.started.elapsed());
             self.last_active.set(Instant::now());
+            self.remember_session(&exchange);
             self.keep(exchange);
             self.room.raise();
         }
@@ -261,6 +320,12 @@ impl Connection {
             Fate::Send => super::output::send(&self.context, &self.socket, exchange).await.map_err(Error::Send),
             Fate::Silent => Ok(()),
             Fate::Close(reason) => Err(Error::Closed(reason.clone())),
+        }
+    }
+
+    fn remember_session(&self, exchange: &Exchange) {
+        if exchange.api == ApiKey::Fetch {
+            self.session.set(exchange.fetch.session_id());
         }
     }
 
@@ -282,7 +347,7 @@ impl Connection {
         }
     }
 
-    fn next_resend(&self) -> Option<(duramen_wire::ids::ShardId, Request)> {
+    fn next_resend(&self) -> Option<(ShardId, Request)> {
         let mut exchanges = self.exchanges.borrow_mut();
         let exchange = exchanges.iter_mut().find(|one| matches!(one.fetch.phase, Phase::ToWait | Phase::ToCancel))?;
         let reply_to = ReplyTo { shard: self.context.shard.id, connection: self.key.get(), exchange: exchange.id };

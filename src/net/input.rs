@@ -97,6 +97,14 @@ pub struct Input {
     request_max: usize,
 }
 
+/// What one shard has received of a connection and another is to serve.
+#[derive(Default)]
+pub struct Leftover {
+    pub(super) buffers: VecDeque<SharedBuffer>,
+    /// Bytes of the first buffer that were handed on.
+    consumed: usize,
+}
+
 /// Empty cells of one connection, for receive buffers to come.
 #[derive(Default)]
 pub struct Cells(RefCell<Vec<SharedBuffer>>);
@@ -129,6 +137,19 @@ impl Input {
             budget,
             request_max,
         }
+    }
+
+    /// Goes on where another shard's input has stopped.
+    pub fn resume(&mut self, leftover: Leftover) {
+        let received: usize = leftover.buffers.iter().map(|cell| contents(cell).len()).sum();
+        self.available = received - leftover.consumed;
+        (self.buffers, self.consumed) = (leftover.buffers, leftover.consumed);
+    }
+
+    /// What was received and not handed on. To be asked for between two requests.
+    pub fn into_leftover(self) -> Leftover {
+        assert!(self.gathered.is_empty(), "only the front of a request that is waited for is gathered");
+        Leftover { buffers: self.buffers, consumed: self.consumed }
     }
 
     /// Puts the next request into `request`. `None` at the end of the stream.

@@ -3,5 +3,6 @@
 pub mod complaints;
 pub mod connection;
 pub mod endpoints;
+pub mod follow;
 pub mod input;
 mod output;

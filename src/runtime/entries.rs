@@ -6,7 +6,6 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use io_uring::opcode::{AcceptMulti, Fallocate, Fsync, PollAdd, Readv, RecvMulti, Write, Writev};
-use io_uring::squeue::Flags;
 use io_uring::types::{Fd, FsyncFlags};
 
 use super::buffers;
@@ -15,6 +14,7 @@ use super::map::Map;
 use super::net::{ListenerCore, SocketCore};
 use super::op::{Keep, Multishot, OpFuture};
 use super::reactor::Shared;
+use crate::log::disk::Persist;
 use crate::log::memory::IoList;
 
 /// iovecs that one system call takes.
@@ -77,38 +77,22 @@ pub(super) fn write_zeros(
     unsafe { OpFuture::start(shared, entry, Keep::File(file), false) }.map_err(|(error, _)| error)
 }
 
-/// Writes the list from its byte `skip` on to byte `at`, as much as one call takes.
+/// Writes the list from its byte `skip` on to byte `at`, as much as one call takes; with [`Persist::Stable`], what it
+/// reports as written is on stable storage.
 pub(super) fn write(
     shared: &Rc<Shared>,
     file: InUse,
     at: u64,
     list: IoList,
     skip: usize,
+    persist: Persist,
 ) -> Result<OpFuture, (io::Error, IoList)> {
     let fd = Fd(file.file.fd().as_raw_fd());
     let (keep, vectors, count) = vectors(file, list, skip);
-    let entry = Writev::new(fd, vectors, count).offset(at).build();
+    let flags = if persist == Persist::Stable { libc::RWF_DSYNC } else { 0 };
+    let entry = Writev::new(fd, vectors, count).offset(at).rw_flags(flags).build();
     // SAFETY: the list keeps its memory, and the vectors, which do not move with it; the file owns the descriptor.
     unsafe { OpFuture::start(shared, entry, keep, false) }.map_err(give_back)
-}
-
-/// As [`write()`], with an fdatasync linked to it. The two complete as one: with 0 when all that one call takes is written
-/// and synced, with the bytes written if those were fewer, which are not synced, or with the error of either.
-pub(super) fn write_and_sync(
-    shared: &Rc<Shared>,
-    file: InUse,
-    at: u64,
-    list: IoList,
-    skip: usize,
-) -> Result<OpFuture, (io::Error, IoList)> {
-    let fd = Fd(file.file.fd().as_raw_fd());
-    let (keep, vectors, count) = vectors(file, list, skip);
-    // A write that succeeds whole posts no completion and starts the sync. Any other posts its own, and the sync is
-    // cancelled without one.
-    let write = Writev::new(fd, vectors, count).offset(at).build().flags(Flags::IO_LINK | Flags::SKIP_SUCCESS);
-    let sync = Fsync::new(fd).flags(FsyncFlags::DATASYNC).build();
-    // SAFETY: as in `write`.
-    unsafe { OpFuture::start_all(shared, [write, sync], keep, false) }.map_err(give_back)
 }
 
 /// Fills the list from its byte `skip` on from byte `at`, as much as one call gives.
@@ -135,14 +119,6 @@ fn vectors(file: InUse, list: IoList, skip: usize) -> (Keep, *const libc::iovec,
     let rest = rest_of(list.iovecs(), skip);
     let (start, count) = (rest.as_ptr(), rest.len());
     (Keep::Rest(file, list, rest), start, count as u32)
-}
-
-/// Bytes of the list from byte `skip` on that one read or write asks for.
-pub(super) fn bytes_per_call(list: &IoList, skip: usize) -> usize {
-    if list.iovecs().len() <= IOVECS_MAX {
-        return list.len() - skip;
-    }
-    rest_of(list.iovecs(), skip).iter().map(|vector| vector.iov_len).sum()
 }
 
 fn rest_of(vectors: &[libc::iovec], mut skip: usize) -> Box<[libc::iovec]> {

@@ -86,31 +86,14 @@ impl OpFuture {
         keep: Keep,
         cancel_on_drop: bool,
     ) -> Result<Self, (io::Error, Keep)> {
-        // SAFETY: passed on to the caller.
-        unsafe { Self::start_all(shared, [entry], keep, cancel_on_drop) }
-    }
-
-    /// Starts entries that are linked such that exactly one of them posts a completion, the last thing that happens.
-    ///
-    /// # Safety
-    /// As for [`OpFuture::start`].
-    pub unsafe fn start_all<const N: usize>(
-        shared: &Rc<Shared>,
-        entries: [squeue::Entry; N],
-        keep: Keep,
-        cancel_on_drop: bool,
-    ) -> Result<Self, (io::Error, Keep)> {
-        // Links hold only between entries that are submitted together.
-        if let Err(error) = shared.ring.borrow_mut().reserve(N) {
+        if let Err(error) = shared.ring.borrow_mut().reserve() {
             return Err((error, keep));
         }
         let single = Single { state: State::Waiting(None), keep };
         let slot = shared.ops.borrow_mut().insert(Op::Single(single));
-        for entry in entries {
-            // SAFETY: the slot keeps it until the completion; passed on to the caller otherwise.
-            let pushed = unsafe { shared.push(entry.user_data(u64::from(slot))) };
-            pushed.expect("there is the room that was reserved");
-        }
+        // SAFETY: the slot keeps it until the completion.
+        let pushed = unsafe { shared.push(entry.user_data(u64::from(slot))) };
+        pushed.expect("there is the room that was reserved");
         Ok(Self { shared: shared.clone(), slot, cancel_on_drop, taken: false })
     }
 }

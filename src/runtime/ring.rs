@@ -59,11 +59,11 @@ impl Ring {
         unsafe { BorrowedFd::borrow_raw(self.uring.as_raw_fd()) }.try_clone_to_owned()
     }
 
-    /// Makes room for `count` entries that must be submitted together.
-    pub fn reserve(&mut self, count: usize) -> io::Result<()> {
+    /// Makes room for an entry.
+    pub fn reserve(&mut self) -> io::Result<()> {
         for _ in 0..PUSH_ATTEMPTS_MAX {
             let queue = self.uring.submission();
-            if queue.capacity() - queue.len() >= count {
+            if !queue.is_full() {
                 return Ok(());
             }
             drop(queue);
@@ -77,7 +77,7 @@ impl Ring {
     /// # Safety
     /// Whatever the entry points to stays valid and, where the kernel writes, untouched until its last completion.
     pub unsafe fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
-        self.reserve(1)?;
+        self.reserve()?;
         // SAFETY: passed on to the caller.
         let pushed = unsafe { self.uring.submission().push(entry) };
         assert!(pushed.is_ok(), "there is the room that was reserved");

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,9 +13,11 @@ use crate::api::{Context, Services};
 use crate::metrics::count;
 use crate::net::complaints::Complaints;
 use crate::net::connection::Connection;
+use crate::net::follow::{Arrival, Departure};
 use crate::runtime::TaskClass;
 use crate::runtime::net::{Listener, Socket};
-use crate::shard::Shard;
+use crate::serve::start::State;
+use crate::shard::{Client, Shard};
 
 /// How long a listener waits after an error, such as too many open files.
 const RETRY: Duration = Duration::from_millis(100);
@@ -102,21 +103,13 @@ pub async fn accept(
         }
         let per_shard = services.endpoints.listeners[index].per_shard;
         let target = if per_shard { shard.id } else { choose(&census, shard.id) };
+        count(&services.metrics.connections_accepted);
         census.enter(target, index, peer.ip());
-        let census = census.clone();
-        if target == shard.id {
-            start(&shard, fd, peer, index, census, complaints.clone());
-            continue;
+        let arrival = Arrival::new(fd, peer, index);
+        match target == shard.id {
+            true => start(&shard, arrival, census.clone()),
+            false => hand_over(&shard, Departure { to: target, arrival }, census.clone()),
         }
-        let here = shard.clone();
-        let handed_over = async move {
-            here.call(target, move |shard| async move {
-                let complaints = Services::of(&shard).complaints.clone();
-                start(&shard, fd, peer, index, census, complaints);
-            })
-            .await;
-        };
-        shard.reactor.spawn(TaskClass::Serve, handed_over).detach();
     }
 }
 
@@ -144,16 +137,20 @@ fn choose(census: &Census, here: ShardId) -> ShardId {
     if own > count + IMBALANCE_MAX - 1 { fewest } else { here }
 }
 
-fn start(
-    shard: &Rc<Shard>,
-    fd: OwnedFd,
-    peer: SocketAddr,
-    listener: usize,
-    census: Arc<Census>,
-    complaints: Rc<Complaints>,
-) {
+/// Has another shard serve a connection, which the census counts there already.
+fn hand_over(shard: &Rc<Shard>, departure: Departure, census: Arc<Census>) {
+    let here = shard.clone();
+    let handed_over = async move {
+        let Departure { to, arrival } = departure;
+        here.call(to, move |shard| async move { start(&shard, arrival, census) }).await;
+    };
+    shard.reactor.spawn(TaskClass::Serve, handed_over).detach();
+}
+
+fn start(shard: &Rc<Shard>, arrival: Arrival, census: Arc<Census>) {
     let services = Services::of(shard);
-    count(&services.metrics.connections_accepted);
+    let complaints = services.complaints.clone();
+    let Arrival { fd, peer, listener, leftover, session } = arrival;
     let id = shard.id;
     let socket = match Socket::new(&shard.reactor, fd) {
         Ok(socket) => socket,
@@ -163,15 +160,26 @@ fn start(
             return;
         }
     };
+    if let Some((id, session)) = session {
+        services.sessions.borrow_mut().arrive(id, session, Instant::now());
+    }
     let metrics = services.metrics.clone();
     let context = Context { shard: shard.clone(), services, listener };
-    Connection::start(context, socket, peer, move |connection| {
+    let here = shard.clone();
+    let connection = Connection::start(context, socket, peer, leftover, move |connection| {
         census.leave(id, listener, peer.ip());
-        if let Some(reason) = connection.failure() {
+        if let Some(departure) = connection.departure() {
+            census.enter(departure.to, listener, peer.ip());
+            count(&metrics.connections_moved);
+            hand_over(&here, departure, census);
+        } else if let Some(reason) = connection.failure() {
             count(&metrics.connections_failed);
             complaints.say(|| tracing::warn!(%peer, reason, "connection closed"));
         }
     });
+    if State::of(shard).draining.get() {
+        connection.drain();
+    }
 }
 
 /// Closes connections that were idle for too long.

@@ -53,6 +53,8 @@ pub struct State {
     pub ground: Ground,
     pub bound: RefCell<Vec<(usize, Bound)>>,
     pub accepting: RefCell<Vec<Task<()>>>,
+    /// Connections are to end when what is under way is finished.
+    pub draining: Cell<bool>,
     pub released: Cell<bool>,
     pub release: Notify,
     /// What /readyz answers.
@@ -97,6 +99,7 @@ pub fn prepare(shard: &Rc<Shard>, ground: Ground, bound: Vec<(usize, Bound)>) {
         ground,
         bound: RefCell::new(bound),
         accepting: RefCell::default(),
+        draining: Cell::new(false),
         released: Cell::new(false),
         release: Notify::default(),
         phase: Rc::default(),

@@ -61,6 +61,7 @@ fn ids(shard: &Shard) -> impl Iterator<Item = ShardId> + use<> {
 }
 
 async fn drain(shard: &Rc<Shard>) {
+    State::of(shard).draining.set(true);
     for task in State::of(shard).accepting.take() {
         task.cancel();
     }

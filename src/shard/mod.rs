@@ -66,6 +66,7 @@ pub struct Shard {
     seen: Rc<SeenByLog>,
     append_work: Notify,
     read_deadlines: Notify,
+    load: RefCell<figures::Load>,
     cold_work: Notify,
     /// What stands above the partitions on this shard: coordinators, sessions, metrics.
     services: OnceCell<Rc<dyn Any>>,
@@ -123,6 +124,7 @@ impl Shard {
             seen: Rc::default(),
             append_work: Notify::default(),
             read_deadlines: Notify::default(),
+            load: RefCell::default(),
             cold_work: Notify::default(),
             services: OnceCell::new(),
             process: OnceCell::new(),

@@ -95,21 +95,16 @@ impl RealDisk {
         }
     }
 
-    async fn write_step(&self, file: InUse, at: u64, list: IoList, skip: usize) -> (io::Result<usize>, IoList) {
-        match entries::write(&self.reactor.0, file, at, list, skip) {
+    async fn write_step(
+        &self,
+        file: InUse,
+        at: u64,
+        list: IoList,
+        skip: usize,
+        persist: Persist,
+    ) -> (io::Result<usize>, IoList) {
+        match entries::write(&self.reactor.0, file, at, list, skip, persist) {
             Ok(write) => finish(write).await,
-            Err((error, list)) => (Err(error), list),
-        }
-    }
-
-    /// As `write_step`, and synced if nothing is left to write. The sync of a later step covers this one.
-    async fn stable_step(&self, file: InUse, at: u64, list: IoList, skip: usize) -> (io::Result<usize>, IoList) {
-        let given = entries::bytes_per_call(&list, skip);
-        match entries::write_and_sync(&self.reactor.0, file, at, list, skip) {
-            Ok(both) => match finish(both).await {
-                (Ok(0), list) => (Ok(given), list),
-                short_or_failed => short_or_failed,
-            },
             Err((error, list)) => (Err(error), list),
         }
     }
@@ -130,14 +125,8 @@ impl Disk for RealDisk {
 
     async fn write(&self, file: &DiskFile, at: u64, list: IoList, persist: Persist) -> (io::Result<()>, IoList) {
         let total = list.len();
-        let result = match persist {
-            Persist::Kernel => {
-                self.move_list(file, at, list, |file, at, list, skip| self.write_step(file, at, list, skip)).await
-            }
-            Persist::Stable => {
-                self.move_list(file, at, list, |file, at, list, skip| self.stable_step(file, at, list, skip)).await
-            }
-        };
+        let step = |file, at, list, skip| self.write_step(file, at, list, skip, persist);
+        let result = self.move_list(file, at, list, step).await;
         match result {
             (Ok(done), list) if done < total => (Err(io::ErrorKind::WriteZero.into()), list),
             (result, list) => (result.map(drop), list),

@@ -8,5 +8,5 @@ mod socket;
 pub use bind::{Bound, bind};
 pub use listener::Listener;
 pub(super) use listener::ListenerCore;
-pub use socket::Socket;
 pub(super) use socket::SocketCore;
+pub use socket::{Detached, Socket};

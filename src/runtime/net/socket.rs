@@ -108,10 +108,51 @@ impl Socket {
         }
     }
 
+    /// Takes the connection from this shard, between two receives, so that another may serve it: a descriptor of it, and
+    /// what was received and not read. `None` if it has ended, or was shut down: it is as it was then. Nobody may receive
+    /// meanwhile.
+    pub async fn detach(&self) -> io::Result<Option<Detached>> {
+        let (core, shared) = (&self.0.core, &self.0.reactor.0);
+        let armed = {
+            let mut state = core.state.borrow_mut();
+            state.detaching = true;
+            if std::mem::take(&mut state.starved) {
+                shared.starved.borrow_mut().retain(|waiting| !Rc::ptr_eq(waiting, core));
+            }
+            state.armed.filter(|_| !std::mem::replace(&mut state.pausing, true))
+        };
+        if let Some(operation) = armed {
+            shared.cancel_op(operation);
+        }
+        poll_fn(|context| {
+            let mut state = core.state.borrow_mut();
+            if state.armed.is_none() {
+                return Poll::Ready(());
+            }
+            state.waker = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+        let mut state = core.state.borrow_mut();
+        state.detaching = false;
+        if state.end.is_some() || core.shut.get() {
+            return Ok(None);
+        }
+        let fd = core.fd.try_clone()?;
+        Ok(Some(Detached { fd, unread: std::mem::take(&mut state.received) }))
+    }
+
     async fn writable(&self) -> io::Result<()> {
         let (result, _) = entries::writable(&self.0.reactor.0, &self.0.core)?.await;
         if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(()) }
     }
+}
+
+/// A connection on its way to another shard.
+pub struct Detached {
+    pub fd: OwnedFd,
+    /// In the order in which it was received.
+    pub unread: VecDeque<Received>,
 }
 
 struct Handle {
@@ -181,6 +222,8 @@ struct State {
     armed: Option<u32>,
     /// It has been asked to end.
     pausing: bool,
+    /// The connection is leaving; nothing is armed again.
+    detaching: bool,
     /// In the shard's list of connections that wait for a buffer.
     starved: bool,
     end: Option<End>,
@@ -235,7 +278,8 @@ impl SocketCore {
 
     /// Starts to receive unless that is under way, pointless, or ahead of the reader.
     fn arm(self: &Rc<Self>, state: &mut State, shared: &Rc<Shared>) -> io::Result<()> {
-        let over = state.end.is_some() || self.shut.get() || self.dropped.get() || shared.closing.get();
+        let over =
+            state.detaching || state.end.is_some() || self.shut.get() || self.dropped.get() || shared.closing.get();
         let ahead = state.received.len() > queue_max(shared) / 2;
         if state.armed.is_none() && !state.starved && !over && !ahead {
             state.armed = Some(entries::receive(shared, self)?);
@@ -295,7 +339,7 @@ impl Multishot for SocketCore {
             1.. if self.dropped.get() => {}
             1.. => state.received.push_back(received.expect("received bytes lie in a provided buffer")),
             result => match -result {
-                libc::ENOBUFS if !self.dropped.get() && !shared.closing.get() => {
+                libc::ENOBUFS if !state.detaching && !self.dropped.get() && !shared.closing.get() => {
                     state.starved = true;
                     shared.starved.borrow_mut().push_back(self.clone());
                 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::on_shard;
 use crate::log::disk::{Access, Disk, Entry, Persist};
-use crate::log::memory::{BLOCK_LEN, CHUNK_LEN, Chunk, ChunkPool, ChunkSlice, IoList};
+use crate::log::memory::{BLOCK_LEN, CHUNK_LEN, Chunk, ChunkPool, ChunkSlice, IoList, SLAB_LEN};
 use crate::runtime::disk::RealDisk;
 
 /// Beside the build's output: a file system for temporary files may not offer direct I/O.
@@ -79,7 +79,7 @@ fn written_chunks_are_read_back() {
 fn a_write_that_fails_says_so_at_either_level() {
     on_shard(|reactor| async move {
         let (directory, disk) = (directory(), RealDisk::new(&reactor));
-        let mut pool = ChunkPool::new(1 << 20);
+        let mut pool = ChunkPool::new(SLAB_LEN);
         let path = directory.path().join("log");
         drop(disk.open(&path, Access::CreateDirect).await.unwrap());
         let (direct, cached) =
@@ -101,7 +101,7 @@ fn a_write_that_fails_says_so_at_either_level() {
 fn a_list_longer_than_one_call_takes_is_written_whole() {
     on_shard(|reactor| async move {
         let (directory, disk) = (directory(), RealDisk::new(&reactor));
-        let mut pool = ChunkPool::new(1 << 20);
+        let mut pool = ChunkPool::new(SLAB_LEN);
         let file = disk.open(&directory.path().join("log"), Access::CreateDirect).await.unwrap();
         let chunk = filled(&mut pool, 1);
         let mut blocks = IoList::default();
@@ -124,7 +124,7 @@ fn a_list_longer_than_one_call_takes_is_written_whole() {
 fn zeroed_ranges_are_zero_and_grow_the_file() {
     on_shard(|reactor| async move {
         let (directory, disk) = (directory(), RealDisk::new(&reactor));
-        let mut pool = ChunkPool::new(1 << 20);
+        let mut pool = ChunkPool::new(SLAB_LEN);
         let file = disk.open(&directory.path().join("log"), Access::CreateDirect).await.unwrap();
         let chunk = filled(&mut pool, 9);
         disk.write(&file, 0, list(&[&chunk]), Persist::Kernel).await.0.unwrap();
@@ -180,7 +180,7 @@ fn a_store_into_a_mapping_is_in_the_file() {
 fn the_cache_is_filled_on_demand() {
     on_shard(|reactor| async move {
         let (directory, disk) = (directory(), RealDisk::new(&reactor));
-        let mut pool = ChunkPool::new(1 << 20);
+        let mut pool = ChunkPool::new(SLAB_LEN);
         let path = directory.path().join("log");
         let file = disk.open(&path, Access::CreateDirect).await.unwrap();
         let chunk = filled(&mut pool, 1);
@@ -201,7 +201,7 @@ fn the_cache_is_filled_on_demand() {
 fn operations_outlive_their_futures() {
     on_shard(|reactor| async move {
         let (directory, disk) = (directory(), RealDisk::new(&reactor));
-        let mut pool = ChunkPool::new(1 << 20);
+        let mut pool = ChunkPool::new(SLAB_LEN);
         let file = disk.open(&directory.path().join("log"), Access::CreateDirect).await.unwrap();
         let (written, read) = (filled(&mut pool, 7), pool.take().unwrap());
         for round in 0..300_u64 {
