@@ -195,7 +195,7 @@ impl Connection {
             return Ok(None);
         }
         let detached = self.socket.detach().await.map_err(super::input::Error::Io)?;
-        Ok(detached.filter(|_| !self.draining.get()).map(|detached| (to, detached)))
+        Ok(detached.map(|detached| (to, detached)))
     }
 
     /// Notes which shards a Produce or Fetch request goes to.
