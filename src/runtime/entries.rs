@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use io_uring::opcode::{AcceptMulti, Fallocate, Fsync, PollAdd, Readv, RecvMulti, Write, Writev};
-use io_uring::squeue::Flags;
+use io_uring::squeue::{Entry, Flags};
 use io_uring::types::{Fd, FsyncFlags};
 
 use super::buffers;
@@ -51,16 +51,16 @@ pub(super) fn writable(shared: &Rc<Shared>, socket: &Rc<SocketCore>) -> io::Resu
 
 /// fdatasync.
 pub(super) fn sync(shared: &Rc<Shared>, file: InUse) -> io::Result<OpFuture> {
-    let entry = Fsync::new(Fd(file.file.fd().as_raw_fd())).flags(FsyncFlags::DATASYNC).build();
-    // SAFETY: the file owns the descriptor.
-    unsafe { OpFuture::start(shared, entry, Keep::File(file), false) }.map_err(|(error, _)| error)
+    let entry = Fsync::new(descriptor(&file)).flags(FsyncFlags::DATASYNC).build();
+    // SAFETY: the file owns the descriptor, and no memory is named.
+    unsafe { on_file(shared, file, entry) }
 }
 
 /// Allocates a range, growing the file.
 pub(super) fn allocate(shared: &Rc<Shared>, file: InUse, at: u64, len: u64) -> io::Result<OpFuture> {
-    let entry = Fallocate::new(Fd(file.file.fd().as_raw_fd()), len).offset(at).build();
-    // SAFETY: the file owns the descriptor.
-    unsafe { OpFuture::start(shared, entry, Keep::File(file), false) }.map_err(|(error, _)| error)
+    let entry = Fallocate::new(descriptor(&file), len).offset(at).build();
+    // SAFETY: the file owns the descriptor, and no memory is named.
+    unsafe { on_file(shared, file, entry) }
 }
 
 /// Writes `len` zeros, at most [`ZERO_STEP`].
@@ -72,21 +72,45 @@ pub(super) fn write_zeros(
     len: usize,
 ) -> io::Result<OpFuture> {
     assert!(len <= ZERO_STEP && ZERO_STEP <= zeros.len(), "there are as many zeros as are written");
-    let entry = Write::new(Fd(file.file.fd().as_raw_fd()), zeros.start().as_ptr(), len as u32).offset(at).build();
+    let entry = Write::new(descriptor(&file), zeros.start().as_ptr(), len as u32).offset(at).build();
     // SAFETY: the zeros live for ever; the file owns the descriptor.
+    unsafe { on_file(shared, file, entry) }
+}
+
+fn descriptor(file: &InUse) -> Fd {
+    Fd(file.file.fd().as_raw_fd())
+}
+
+/// Starts an operation on a file.
+///
+/// # Safety
+/// The entry names the file's own descriptor, and no memory but such that lives for ever.
+unsafe fn on_file(shared: &Rc<Shared>, file: InUse, entry: Entry) -> io::Result<OpFuture> {
+    // SAFETY: the file is kept until the last completion; the rest is the caller's promise.
     unsafe { OpFuture::start(shared, entry, Keep::File(file), false) }.map_err(|(error, _)| error)
 }
 
-/// Writes the list from its byte `skip` on to byte `at`, as much as one call takes.
-pub(super) fn write(
-    shared: &Rc<Shared>,
-    file: InUse,
+/// A list and the part of a file that is read into it or written from it: from the list's byte `skip` on, from byte `at`
+/// of the file on, as much as one call takes.
+pub(super) struct Transfer {
+    pub file: InUse,
+    pub at: u64,
+    pub list: IoList,
+    pub skip: usize,
+}
+
+/// A transfer as its operation needs it.
+struct Parts {
+    fd: Fd,
     at: u64,
-    list: IoList,
-    skip: usize,
-) -> Result<OpFuture, (io::Error, IoList)> {
-    let fd = Fd(file.file.fd().as_raw_fd());
-    let (keep, vectors, count) = vectors(file, list, skip);
+    vectors: *const libc::iovec,
+    count: u32,
+    keep: Keep,
+}
+
+/// Writes.
+pub(super) fn write(shared: &Rc<Shared>, transfer: Transfer) -> Result<OpFuture, (io::Error, IoList)> {
+    let Parts { fd, at, vectors, count, keep } = transfer.into_parts();
     let entry = Writev::new(fd, vectors, count).offset(at).build();
     // SAFETY: the list keeps its memory, and the vectors, which do not move with it; the file owns the descriptor.
     unsafe { OpFuture::start(shared, entry, keep, false) }.map_err(give_back)
@@ -94,15 +118,8 @@ pub(super) fn write(
 
 /// As [`write()`], with an fdatasync linked to it. The two complete as one: with 0 when all that one call takes is written
 /// and synced, with the bytes written if those were fewer, which are not synced, or with the error of either.
-pub(super) fn write_and_sync(
-    shared: &Rc<Shared>,
-    file: InUse,
-    at: u64,
-    list: IoList,
-    skip: usize,
-) -> Result<OpFuture, (io::Error, IoList)> {
-    let fd = Fd(file.file.fd().as_raw_fd());
-    let (keep, vectors, count) = vectors(file, list, skip);
+pub(super) fn write_and_sync(shared: &Rc<Shared>, transfer: Transfer) -> Result<OpFuture, (io::Error, IoList)> {
+    let Parts { fd, at, vectors, count, keep } = transfer.into_parts();
     // A write that succeeds whole posts no completion and starts the sync. Any other posts its own, and the sync is
     // cancelled without one.
     let write = Writev::new(fd, vectors, count).offset(at).build().flags(Flags::IO_LINK | Flags::SKIP_SUCCESS);
@@ -111,38 +128,36 @@ pub(super) fn write_and_sync(
     unsafe { OpFuture::start_all(shared, [write, sync], keep, false) }.map_err(give_back)
 }
 
-/// Fills the list from its byte `skip` on from byte `at`, as much as one call gives.
-pub(super) fn read(
-    shared: &Rc<Shared>,
-    file: InUse,
-    at: u64,
-    list: IoList,
-    skip: usize,
-) -> Result<OpFuture, (io::Error, IoList)> {
-    let fd = Fd(file.file.fd().as_raw_fd());
-    let (keep, vectors, count) = vectors(file, list, skip);
+/// Reads.
+pub(super) fn read(shared: &Rc<Shared>, transfer: Transfer) -> Result<OpFuture, (io::Error, IoList)> {
+    let Parts { fd, at, vectors, count, keep } = transfer.into_parts();
     let entry = Readv::new(fd, vectors, count).offset(at).build();
     // SAFETY: as in `write`; that nobody else uses the memory meanwhile is what handing over an `IoList` promises.
     unsafe { OpFuture::start(shared, entry, keep, false) }.map_err(give_back)
 }
 
-/// The vectors of the list from byte `skip` on, kept where they stay put.
-fn vectors(file: InUse, list: IoList, skip: usize) -> (Keep, *const libc::iovec, u32) {
-    if skip == 0 {
-        let (start, count) = (list.iovecs().as_ptr(), list.iovecs().len().min(IOVECS_MAX));
-        return (Keep::List(file, list), start, count as u32);
+impl Transfer {
+    /// Bytes that are asked for.
+    pub fn len(&self) -> usize {
+        let vectors = self.list.iovecs();
+        if vectors.len() <= IOVECS_MAX {
+            return self.list.len() - self.skip;
+        }
+        rest_of(vectors, self.skip).iter().map(|vector| vector.iov_len).sum()
     }
-    let rest = rest_of(list.iovecs(), skip);
-    let (start, count) = (rest.as_ptr(), rest.len());
-    (Keep::Rest(file, list, rest), start, count as u32)
-}
 
-/// Bytes of the list from byte `skip` on that one read or write asks for.
-pub(super) fn bytes_per_call(list: &IoList, skip: usize) -> usize {
-    if list.iovecs().len() <= IOVECS_MAX {
-        return list.len() - skip;
+    /// The vectors are those of the list from byte `skip` on, kept where they stay put.
+    fn into_parts(self) -> Parts {
+        let Self { file, at, list, skip } = self;
+        let fd = descriptor(&file);
+        if skip == 0 {
+            let (vectors, count) = (list.iovecs().as_ptr(), list.iovecs().len().min(IOVECS_MAX));
+            return Parts { fd, at, vectors, count: count as u32, keep: Keep::List(file, list) };
+        }
+        let rest = rest_of(list.iovecs(), skip);
+        let (vectors, count) = (rest.as_ptr(), rest.len());
+        Parts { fd, at, vectors, count: count as u32, keep: Keep::Rest(file, list, rest) }
     }
-    rest_of(list.iovecs(), skip).iter().map(|vector| vector.iov_len).sum()
 }
 
 fn rest_of(vectors: &[libc::iovec], mut skip: usize) -> Box<[libc::iovec]> {
