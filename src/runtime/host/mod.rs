@@ -82,6 +82,8 @@ pub enum Error {
     #[error("{}: the file system does not offer direct I/O ({cause}), which durability rests on\nput the data directory \
              on ext4, xfs or another file system with O_DIRECT", path.display())]
     DirectIo { path: PathBuf, cause: io::Error },
+    #[error("{}: the file system is full ({cause})\nmake room on it, or choose another directory with --data-dir", path.display())]
+    Full { path: PathBuf, cause: io::Error },
     #[error("{}: cannot be written ({cause})\ngive this user the directory, or choose another with --data-dir", path.display())]
     DataDir { path: PathBuf, cause: io::Error },
     #[error("cannot read {what}: {cause}\nsee that /proc and /sys are mounted")]

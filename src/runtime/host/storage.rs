@@ -27,6 +27,7 @@ pub(super) fn require_direct_io(data_dir: &Path) -> Result<(), Error> {
 fn classify(path: PathBuf, cause: io::Error) -> Error {
     match cause.raw_os_error() {
         Some(libc::EINVAL | libc::EOPNOTSUPP | libc::EISDIR) => Error::DirectIo { path, cause },
+        Some(libc::ENOSPC | libc::EDQUOT) => Error::Full { path, cause },
         _ => Error::DataDir { path, cause },
     }
 }
