@@ -1,7 +1,8 @@
 //! `duramen serve` in a child process that does not outlive the test.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -134,6 +135,23 @@ impl Broker {
                 return broker;
             }
         }
+    }
+
+    /// The value of one sample of /metrics, named with its labels; 0 if there is none.
+    pub fn metric(&self, sample: &str) -> f64 {
+        let page = self.metrics();
+        let value = page.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
+    /// The page of /metrics, of a broker that was told to serve it.
+    pub fn metrics(&self) -> String {
+        let address = self.banner.iter().find_map(|line| line.strip_prefix("metrics on http://")?.split('/').next());
+        let mut stream = TcpStream::connect(address.expect("it was told where")).expect("metrics are served");
+        stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").expect("it reads the request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers and closes");
+        answer.split_once("\r\n\r\n").expect("an answer has a body").1.to_owned()
     }
 
     /// The port of the first listener.
