@@ -23,8 +23,8 @@ const SHARDS_PER_CPU: usize = 4;
 /// A shard that has done nothing for so long hangs: it has its turn after milliseconds.
 const HUNG: Duration = Duration::from_secs(5);
 /// How long one of the shards is waited for to hang, and how long none may.
-const TO_HANG_MAX: Duration = Duration::from_secs(180);
-const TO_LIVE: Duration = Duration::from_secs(40);
+const TO_HANG_MAX: Duration = Duration::from_secs(120);
+const TO_LIVE: Duration = Duration::from_secs(20);
 
 /// Threads that use all CPUs until dropped.
 struct Hogs(Arc<AtomicBool>);

@@ -4,6 +4,7 @@
 mod broker;
 #[path = "metrics/page.rs"]
 mod page;
+mod process;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
