@@ -78,9 +78,10 @@ pub(super) fn require_ring() -> Result<(), Error> {
     if missing.is_empty() { Ok(()) } else { Err(Error::Operations { missing: missing.join(", ") }) }
 }
 
-/// Whether the kernel tells what the page cache holds (Linux 6.5, and not filtered out by a container).
-pub fn has_cachestat() -> bool {
-    File::open("/proc/self/exe").is_ok_and(|file| sys::cached_pages(file.as_fd(), &(0..1)).is_ok())
+/// Whether the kernel tells what the page cache holds of a file of ours (Linux 6.5, and not filtered out by a container).
+/// Of files that the user may not write it tells nothing.
+pub(super) fn has_cachestat(own: &File) -> bool {
+    sys::cached_pages(own.as_fd(), &(0..1)).is_ok()
 }
 
 #[cfg(test)]
