@@ -49,34 +49,59 @@ pub fn run(command: &Command) -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(reason) => {
-            eprintln!("duramen: {reason}");
-            ExitCode::FAILURE
+        // As a program that SIGPIPE ends.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(141),
+        Err(Failure::Output(error)) => failed(&format!("the output cannot be written: {error}")),
+        Err(Failure::Other(reason)) => failed(&reason),
+    }
+}
+
+fn failed(reason: &str) -> ExitCode {
+    eprintln!("duramen: {reason}");
+    ExitCode::FAILURE
+}
+
+/// Whether all is well, or why the command ended.
+type Done = Result<bool, Failure>;
+
+enum Failure {
+    Output(io::Error),
+    Other(String),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<repair::Error> for Failure {
+    fn from(error: repair::Error) -> Self {
+        match error {
+            repair::Error::Output(error) => Self::Output(error),
+            other => Self::Other(chain(&other)),
         }
     }
 }
 
-type Done = Result<bool, String>;
-
 /// The data directory that a path lies in, held against brokers; `None` for files that were copied out of one.
-fn hold(path: &Path) -> Result<Option<DataDir>, String> {
+fn hold(path: &Path) -> Result<Option<DataDir>, Failure> {
     let found = path.ancestors().take(3).find(|dir| data_dir::is_data_dir(dir));
-    found.map(|dir| DataDir::take(dir).map_err(|error| chain(&error))).transpose()
+    found.map(DataDir::take).transpose().map_err(|error| Failure::Other(chain(&error)))
 }
 
 fn dump(path: &Path, records: bool) -> Done {
     let _held = hold(path)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let dumped = repair::dump(path, records, &mut out).and_then(|()| out.flush().map_err(repair::Error::Output));
-    match dumped {
-        Err(repair::Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(true),
-        dumped => dumped.map(|()| true).map_err(|error| chain(&error)),
-    }
+    repair::dump(path, records, &mut out)?;
+    out.flush()?;
+    Ok(true)
 }
 
 fn verify(dir: &Path, json: bool) -> Done {
     let _held = hold(dir)?;
-    let found = repair::verify(dir).map_err(|error| chain(&error))?;
+    let found = repair::verify(dir)?;
+    let mut out = io::stdout().lock();
     let repair::Verified { partitions, segments, batches, records, bytes, problems } = &found;
     if json {
         let problems: Vec<_> = problems
@@ -88,12 +113,15 @@ fn verify(dir: &Path, json: bool) -> Done {
             .collect();
         let all = serde_json::json!({ "partitions": partitions, "segments": segments, "batches": batches,
             "records": records, "bytes": bytes, "problems": problems });
-        println!("{all}");
+        writeln!(out, "{all}")?;
     } else {
-        println!("{partitions} partitions, {segments} segments, {batches} batches, {records} records, {bytes} bytes");
-        problems.iter().for_each(|problem| println!("{problem}"));
+        writeln!(
+            out,
+            "{partitions} partitions, {segments} segments, {batches} batches, {records} records, {bytes} bytes"
+        )?;
+        problems.iter().try_for_each(|problem| writeln!(out, "{problem}"))?;
         if !problems.is_empty() {
-            println!("`duramen log repair {}` cuts there, and keeps what it cuts", dir.display());
+            writeln!(out, "`duramen log repair {}` cuts there, and keeps what it cuts", dir.display())?;
         }
     }
     Ok(problems.is_empty())
@@ -101,16 +129,17 @@ fn verify(dir: &Path, json: bool) -> Done {
 
 fn mend(dir: &Path) -> Done {
     let _held = hold(dir)?;
-    let repaired = repair::repair(dir).map_err(|error| chain(&error))?;
+    let repaired = repair::repair(dir)?;
+    let mut out = io::stdout().lock();
     for one in &repaired {
-        println!("{}-{}: ends at offset {} now", one.topic, one.partition, one.log_end);
+        writeln!(out, "{}-{}: ends at offset {} now", one.topic, one.partition, one.log_end)?;
         if let Some(problem) = &one.problem {
-            println!("  {problem}");
+            writeln!(out, "  {problem}")?;
         }
-        one.kept.iter().for_each(|kept| println!("  what was cut is in {}", kept.display()));
+        one.kept.iter().try_for_each(|kept| writeln!(out, "  what was cut is in {}", kept.display()))?;
     }
     if repaired.is_empty() {
-        println!("nothing to repair");
+        writeln!(out, "nothing to repair")?;
     }
     Ok(true)
 }

@@ -4,7 +4,9 @@
 mod broker;
 #[path = "metrics/page.rs"]
 mod page;
+mod process;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -125,6 +127,19 @@ fn bytes_go_out_in_all_three_tiers() {
         assert!(Instant::now() < deadline, "a range that is read again and again is never sent by sendfile");
         consume(&broker, "big", Offset::Beginning, 200);
     }
+}
+
+/// What is served and what docs/OPERATIONS.md explains, in the first column of its tables, is the same.
+#[test]
+fn every_metric_is_explained_in_a_line() {
+    let broker = Broker::start(&["--shards", "1"]);
+    let manual = include_str!("../docs/OPERATIONS.md");
+    let name = |line: &str| Some(line.strip_prefix("| `duramen_")?.split_once('`')?.0.to_string());
+    let mut explained = BTreeSet::new();
+    for name in manual.lines().filter_map(name) {
+        assert!(explained.insert(format!("duramen_{name}")), "duramen_{name} is explained twice");
+    }
+    assert_eq!(broker.scrape().families(), &explained);
 }
 
 #[test]

@@ -199,6 +199,32 @@ fn nothing_is_left_for_later() {
     );
 }
 
+/// The fields of a struct of settings: its public ones.
+fn fields(source: &str) -> impl Iterator<Item = &str> {
+    let names = source.lines().filter_map(|line| line.strip_prefix("    pub ")?.split_once(": ").map(|(name, _)| name));
+    names.filter(|name| !name.contains(['(', ' ']))
+}
+
+#[test]
+fn settings_that_are_computed_are_used() {
+    let all = sources();
+    let used = |field: &str| {
+        let outside = all.iter().filter(|source| source.is_below(&["src"]) && !source.is_below(&["src/config"]));
+        outside.into_iter().any(|source| source.code().any(|(_, line)| contains_word(line, &format!(".{field}"))))
+    };
+    let mut unused = Vec::new();
+    for path in ["src/config/broker.rs", "src/config/topic.rs"] {
+        let source = all.iter().find(|source| source.path == path).expect("the typed settings stand there");
+        let (of_file, mut names) = (fields(&source.text), 0);
+        for field in of_file {
+            names += 1;
+            unused.extend((!used(field)).then(|| format!("{path}: {field}")));
+        }
+        assert!(names > 10, "only {names} settings were found in {path}");
+    }
+    none(&unused, "a setting that is described as acting must act: use it, or mark it `without` effect and why");
+}
+
 #[test]
 fn words_are_found_whole() {
     assert!(contains_word("use rand::Rng;", "rand") && contains_word("rand", "rand"));

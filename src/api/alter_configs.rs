@@ -53,14 +53,12 @@ pub async fn answer(context: &Context, request: AlterConfigsRequest) -> AlterCon
     });
     let outcomes = alter(context, alterations.collect(), request.validate_only).await;
     let responses = request.resources.into_iter().zip(outcomes).map(|(resource, outcome)| {
-        let result = FullResult::default()
+        let (code, message) = told(outcome);
+        FullResult::default()
+            .with_error_code(code)
+            .with_error_message(message)
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name)
-            .with_error_message(None);
-        match outcome {
-            Ok(()) => result,
-            Err(failure) => result.with_error_code(failure.code).with_error_message(failure.text()),
-        }
     });
     AlterConfigsResponse::default().with_responses(responses.collect())
 }
@@ -76,16 +74,19 @@ pub async fn incremental(
     });
     let outcomes = alter(context, alterations.collect(), request.validate_only).await;
     let responses = request.resources.into_iter().zip(outcomes).map(|(resource, outcome)| {
-        let result = IncrementalResult::default()
+        let (code, message) = told(outcome);
+        IncrementalResult::default()
+            .with_error_code(code)
+            .with_error_message(message)
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name)
-            .with_error_message(None);
-        match outcome {
-            Ok(()) => result,
-            Err(failure) => result.with_error_code(failure.code).with_error_message(failure.text()),
-        }
     });
     IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
+}
+
+/// The error code and the message of what became of a resource.
+fn told(outcome: Result<(), Failure>) -> (i16, Option<StrBytes>) {
+    outcome.map_or_else(|failure| (failure.code, failure.text()), |()| (0, None))
 }
 
 fn alteration(

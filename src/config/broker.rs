@@ -20,13 +20,12 @@ pub struct Broker {
     /// No more partitions than these are made on this host.
     pub partitions_max: i32,
 
-    pub message_max_bytes: i32,
     pub fetch_max_bytes: i32,
     pub socket_request_max_bytes: i32,
-    /// -1 leaves it to the system.
-    pub socket_send_buffer_bytes: i32,
-    /// -1 leaves it to the system.
-    pub socket_receive_buffer_bytes: i32,
+    /// `None` leaves it to the system.
+    pub socket_send_buffer_bytes: Option<usize>,
+    /// `None` leaves it to the system.
+    pub socket_receive_buffer_bytes: Option<usize>,
     pub socket_listen_backlog_size: i32,
     /// Negative is no limit.
     pub connections_max_idle_ms: i64,
@@ -39,14 +38,12 @@ pub struct Broker {
     pub group_initial_rebalance_delay_ms: i32,
     pub group_max_size: i32,
     pub offset_metadata_max_bytes: i32,
-    pub offsets_commit_timeout_ms: i32,
     pub offsets_retention_ms: i64,
     pub offsets_retention_check_interval_ms: i64,
     pub offsets_topic_num_partitions: i32,
     pub offsets_topic_segment_bytes: i32,
 
     pub producer_id_expiration_ms: i32,
-    pub producer_id_expiration_check_interval_ms: i32,
 
     /// How often retention looks for segments to delete.
     pub log_retention_check_interval_ms: i64,
@@ -81,17 +78,16 @@ impl Broker {
         Self {
             node_id: int("node.id"),
             data_dir: data_dir(&layers),
-            listeners: settings.listeners().clone(),
+            listeners: settings.listeners().with_limits(&layers),
             auto_create_topics_enable: layers.flag("auto.create.topics.enable"),
             delete_topic_enable: layers.flag("delete.topic.enable"),
             num_partitions: int("num.partitions"),
             default_replication_factor: int("default.replication.factor"),
             partitions_max: int("duramen.partitions.max"),
-            message_max_bytes: int("message.max.bytes"),
             fetch_max_bytes: int("fetch.max.bytes"),
             socket_request_max_bytes: int("socket.request.max.bytes"),
-            socket_send_buffer_bytes: int("socket.send.buffer.bytes"),
-            socket_receive_buffer_bytes: int("socket.receive.buffer.bytes"),
+            socket_send_buffer_bytes: usize::try_from(layers.number("socket.send.buffer.bytes")).ok(),
+            socket_receive_buffer_bytes: usize::try_from(layers.number("socket.receive.buffer.bytes")).ok(),
             socket_listen_backlog_size: int("socket.listen.backlog.size"),
             connections_max_idle_ms: layers.number("connections.max.idle.ms"),
             max_connections: int("max.connections"),
@@ -102,13 +98,11 @@ impl Broker {
             group_initial_rebalance_delay_ms: int("group.initial.rebalance.delay.ms"),
             group_max_size: int("group.max.size"),
             offset_metadata_max_bytes: int("offset.metadata.max.bytes"),
-            offsets_commit_timeout_ms: int("offsets.commit.timeout.ms"),
             offsets_retention_ms: layers.number("offsets.retention.minutes").saturating_mul(60_000),
             offsets_retention_check_interval_ms: layers.number("offsets.retention.check.interval.ms"),
             offsets_topic_num_partitions: int("offsets.topic.num.partitions"),
             offsets_topic_segment_bytes: int("offsets.topic.segment.bytes"),
             producer_id_expiration_ms: int("producer.id.expiration.ms"),
-            producer_id_expiration_check_interval_ms: int("producer.id.expiration.check.interval.ms"),
             log_retention_check_interval_ms: layers.number("log.retention.check.interval.ms"),
             durability: Durability::resolve(layers.text("durability").as_deref()),
             replicated_flush_bytes: layers.number("duramen.replicated.flush.bytes"),

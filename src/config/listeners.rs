@@ -89,6 +89,15 @@ impl Listeners {
         let advertised = advertised(layers, &all, &controllers)?;
         Ok(Self { all, advertised, dropped })
     }
+
+    /// The same listeners with the limits that stand now; nothing else of them changes while running.
+    pub fn with_limits(&self, layers: &Layers<'_>) -> Self {
+        let mut listeners = self.clone();
+        for listener in &mut listeners.all {
+            listener.connections_max = connections_max(layers, &listener.name);
+        }
+        listeners
+    }
 }
 
 fn names(layers: &Layers<'_>, setting: &str) -> Vec<String> {

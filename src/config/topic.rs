@@ -17,7 +17,6 @@ pub struct Topic {
     pub segment_ms: i64,
     pub segment_jitter_ms: i64,
     pub index_interval_bytes: i32,
-    pub file_delete_delay_ms: i64,
     pub max_message_bytes: i32,
     pub message_timestamp_before_max_ms: i64,
     pub message_timestamp_after_max_ms: i64,
@@ -25,7 +24,6 @@ pub struct Topic {
     pub flush_messages: i64,
     /// `i64::MAX` is never.
     pub flush_ms: i64,
-    pub min_insync_replicas: i32,
 }
 
 /// What happens to old records.
@@ -72,13 +70,11 @@ impl Topic {
             segment_ms: long("segment.ms"),
             segment_jitter_ms: long("segment.jitter.ms"),
             index_interval_bytes: int("index.interval.bytes"),
-            file_delete_delay_ms: long("file.delete.delay.ms"),
             max_message_bytes: int("max.message.bytes"),
             message_timestamp_before_max_ms: long("message.timestamp.before.max.ms"),
             message_timestamp_after_max_ms: long("message.timestamp.after.max.ms"),
             flush_messages: long("flush.messages"),
             flush_ms: long("flush.ms"),
-            min_insync_replicas: int("min.insync.replicas"),
         }
     }
 }

@@ -142,13 +142,15 @@ impl<D: Disk> Inner<D> {
     fn roll_if_due(&self, header: &BatchHeader, len: u64) {
         let mut state = self.state.borrow_mut();
         let last = state.appended.offset.plus(i64::from(header.last_offset_delta));
-        let (segment_bytes, segment_ms) = (u64::from(state.config.segment_bytes), state.config.segment_ms);
+        let base = state.active().base;
+        let (segment_bytes, age_max_ms) =
+            (u64::from(state.config.segment_bytes), state.config.segment_age_max_ms(self.id, base));
         let active = state.active();
         if active.len == 0 {
             return;
         }
         let full = active.len + len > segment_bytes || last.0 - active.base.0 > i64::from(i32::MAX);
-        let old = active.first_timestamp.is_some_and(|first| header.max_timestamp.saturating_sub(first) > segment_ms);
+        let old = active.first_timestamp.is_some_and(|first| header.max_timestamp.saturating_sub(first) > age_max_ms);
         let index_full = active.index.as_ref().is_some_and(IndexBuilder::is_full);
         if full || old || index_full {
             state.roll();

@@ -1,5 +1,9 @@
 //! What a shard's log and a partition are told: limits, levels and times. Every bound of the log is named here.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use duramen_wire::ids::{Offset, TopicPartitionId};
+
 /// Largest batch, in bytes, that may be made durable by a frame of the journal or the ring.
 pub const FRAME_BATCH_MAX: u64 = 64 << 10;
 /// Most bytes of records in one frame of the journal.
@@ -85,6 +89,8 @@ pub struct PartitionConfig {
     pub durability: Durability,
     pub segment_bytes: u32,
     pub segment_ms: i64,
+    /// The most that is taken off `segment_ms`, by a share that is a segment's own.
+    pub segment_jitter_ms: i64,
     /// -1 for no limit.
     pub retention_ms: i64,
     /// -1 for no limit.
@@ -109,6 +115,19 @@ impl PartitionConfig {
     pub fn level(&self) -> Durability {
         if self.flush_messages == 1 { Durability::Fsync } else { self.durability }
     }
+
+    /// The age at which a segment is sealed. Segments that began together are not all sealed together: from each as much
+    /// is taken as its name says, spread evenly up to the jitter.
+    pub fn segment_age_max_ms(&self, id: TopicPartitionId, base: Offset) -> i64 {
+        let most = self.segment_jitter_ms.min(self.segment_ms);
+        if most <= 0 {
+            return self.segment_ms;
+        }
+        let mut hasher = DefaultHasher::new();
+        (id, base).hash(&mut hasher);
+        let taken = hasher.finish() % most.unsigned_abs();
+        self.segment_ms.saturating_sub_unsigned(taken)
+    }
 }
 
 impl Default for PartitionConfig {
@@ -118,6 +137,7 @@ impl Default for PartitionConfig {
             durability: Durability::Fsync,
             segment_bytes: 1 << 30,
             segment_ms: 7 * 24 * 3_600_000,
+            segment_jitter_ms: 0,
             retention_ms: 7 * 24 * 3_600_000,
             retention_bytes: -1,
             index_interval_bytes: 4096,
@@ -130,5 +150,29 @@ impl Default for PartitionConfig {
             timestamp_after_max_ms: 3_600_000,
             producer_id_expiration_ms: 86_400_000,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use duramen_wire::ids::{PartitionIndex, TopicId};
+
+    use super::*;
+
+    #[test]
+    fn segments_that_began_together_are_not_sealed_together() {
+        let config = PartitionConfig { segment_ms: 1000, segment_jitter_ms: 400, ..PartitionConfig::default() };
+        let age = |config: &PartitionConfig, partition| {
+            let id =
+                TopicPartitionId { topic: TopicId(uuid::Uuid::from_u128(7)), partition: PartitionIndex(partition) };
+            config.segment_age_max_ms(id, Offset(0))
+        };
+        let ages: Vec<i64> = (0..100).map(|partition| age(&config, partition)).collect();
+        assert!(ages.iter().all(|age| (601..=1000).contains(age)), "{ages:?}");
+        assert!(ages.iter().max().unwrap() - ages.iter().min().unwrap() > 300, "{ages:?}");
+        assert_eq!(age(&config, 3), age(&config, 3), "a segment keeps its age");
+        assert_eq!(age(&PartitionConfig { segment_jitter_ms: 0, ..config.clone() }, 3), 1000);
+        let beyond = PartitionConfig { segment_jitter_ms: i64::MAX, ..config };
+        assert!((1..=1000).contains(&age(&beyond, 3)), "never in the past");
     }
 }

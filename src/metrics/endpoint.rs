@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-use crate::runtime::net::{Bound, bind};
+use crate::runtime::net::{Bound, SocketOptions, bind, is_not_offered};
 
 /// Why nothing can be served at an address.
 #[derive(Debug, thiserror::Error)]
@@ -34,10 +34,10 @@ pub fn bind_all(text: &str) -> Result<Vec<Bound>, Error> {
         if let Some(first) = bound.first().and_then(|first| first.local_addr().ok()) {
             address.set_port(first.port());
         }
-        match bind(address, 1) {
+        match bind(address, 1, &SocketOptions::default()) {
             Ok(sockets) => bound.extend(sockets),
             // A host without IPv6 has no ::1.
-            Err(_) if !bound.is_empty() && address.is_ipv6() => {}
+            Err(error) if !bound.is_empty() && address.is_ipv6() && is_not_offered(&error) => {}
             Err(source) => return Err(Error::Bind { address, source }),
         }
     }

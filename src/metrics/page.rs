@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::families::{LOG, RUNTIME, SERVING};
+use super::families::{Row, rows};
 use super::gather::{Report, ShardReport};
 use super::lag::Lag;
 use super::text::{Family, Kind, Page};
@@ -21,16 +21,25 @@ pub async fn write(report: &Report, reactor: &Reactor) -> String {
     page.family("duramen_build_info", Kind::Gauge, "The version that runs; always 1.")
         .sample(&[("version", version)], 1);
     page.family("duramen_topics", Kind::Gauge, "Topics of the cluster.").sample(&[], report.topics);
-    for single in RUNTIME.iter().chain(SERVING).chain(LOG) {
-        let mut family = page.family(single.name, single.kind, single.help);
-        report.shards.iter().for_each(|shard| family.sample(&[("shard", &shard.id)], (single.value)(shard)));
-    }
+    singles(&mut page, &report.shards);
     reactor.yield_if_due().await;
     tiers(&mut page, &report.shards);
     states(&mut page, &report.shards);
     latencies(&mut page, report, reactor).await;
     lags(&mut page, report, reactor).await;
     page.into_text()
+}
+
+/// The families of which each shard has one sample.
+fn singles(page: &mut Page, shards: &[ShardReport]) {
+    let by_shard: Vec<Vec<Row>> = shards.iter().map(rows).collect();
+    let first = by_shard.first().into_iter().flatten();
+    for (index, Row { name, kind, help, .. }) in first.enumerate() {
+        let mut family = page.family(name, *kind, help);
+        for (shard, rows) in shards.iter().zip(&by_shard) {
+            family.sample(&[("shard", &shard.id)], &rows[index].value);
+        }
+    }
 }
 
 fn tiers(page: &mut Page, shards: &[ShardReport]) {

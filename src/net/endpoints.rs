@@ -21,8 +21,6 @@ pub struct ListenerEndpoints {
     /// Where each shard binds; on the host listener all bind the same.
     pub binds: Vec<Vec<SocketAddr>>,
     pub per_shard: bool,
-    /// Connections that this listener takes at most, if that is limited.
-    pub connections_max: Option<i32>,
 }
 
 /// All listeners, in the order of the configuration.
@@ -67,7 +65,6 @@ impl Endpoints {
                     nodes: vec![Endpoint { id: config.node_id, host, port: i32::from(port) }],
                     binds: vec![resolve(listener, listener.port)?; usize::from(shards)],
                     per_shard: false,
-                    connections_max: listener.connections_max,
                 }),
             }
         });
@@ -104,7 +101,7 @@ fn per_shard(
         nodes.push(Endpoint { id, host: host.to_string(), port: i32::from(told) });
         binds.push(resolve(listener, bound)?);
     }
-    Ok(ListenerEndpoints { name, nodes, binds, per_shard: true, connections_max: listener.connections_max })
+    Ok(ListenerEndpoints { name, nodes, binds, per_shard: true })
 }
 
 /// The addresses to bind. `localhost` is both loopback addresses, and an empty host is every address.

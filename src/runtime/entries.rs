@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use io_uring::opcode::{AcceptMulti, Fallocate, Fsync, PollAdd, Readv, RecvMulti, Write, Writev};
+use io_uring::squeue::Entry;
 use io_uring::types::{Fd, FsyncFlags};
 
 use super::buffers;
@@ -51,16 +52,16 @@ pub(super) fn writable(shared: &Rc<Shared>, socket: &Rc<SocketCore>) -> io::Resu
 
 /// fdatasync.
 pub(super) fn sync(shared: &Rc<Shared>, file: InUse) -> io::Result<OpFuture> {
-    let entry = Fsync::new(Fd(file.file.fd().as_raw_fd())).flags(FsyncFlags::DATASYNC).build();
-    // SAFETY: the file owns the descriptor.
-    unsafe { OpFuture::start(shared, entry, Keep::File(file), false) }.map_err(|(error, _)| error)
+    let entry = Fsync::new(descriptor(&file)).flags(FsyncFlags::DATASYNC).build();
+    // SAFETY: the file owns the descriptor, and no memory is named.
+    unsafe { on_file(shared, file, entry) }
 }
 
 /// Allocates a range, growing the file.
 pub(super) fn allocate(shared: &Rc<Shared>, file: InUse, at: u64, len: u64) -> io::Result<OpFuture> {
-    let entry = Fallocate::new(Fd(file.file.fd().as_raw_fd()), len).offset(at).build();
-    // SAFETY: the file owns the descriptor.
-    unsafe { OpFuture::start(shared, entry, Keep::File(file), false) }.map_err(|(error, _)| error)
+    let entry = Fallocate::new(descriptor(&file), len).offset(at).build();
+    // SAFETY: the file owns the descriptor, and no memory is named.
+    unsafe { on_file(shared, file, entry) }
 }
 
 /// Writes `len` zeros, at most [`ZERO_STEP`].
@@ -72,53 +73,76 @@ pub(super) fn write_zeros(
     len: usize,
 ) -> io::Result<OpFuture> {
     assert!(len <= ZERO_STEP && ZERO_STEP <= zeros.len(), "there are as many zeros as are written");
-    let entry = Write::new(Fd(file.file.fd().as_raw_fd()), zeros.start().as_ptr(), len as u32).offset(at).build();
+    let entry = Write::new(descriptor(&file), zeros.start().as_ptr(), len as u32).offset(at).build();
     // SAFETY: the zeros live for ever; the file owns the descriptor.
+    unsafe { on_file(shared, file, entry) }
+}
+
+fn descriptor(file: &InUse) -> Fd {
+    Fd(file.file.fd().as_raw_fd())
+}
+
+/// Starts an operation on a file.
+///
+/// # Safety
+/// The entry names the file's own descriptor, and no memory but such that lives for ever.
+unsafe fn on_file(shared: &Rc<Shared>, file: InUse, entry: Entry) -> io::Result<OpFuture> {
+    // SAFETY: the file is kept until the last completion; the rest is the caller's promise.
     unsafe { OpFuture::start(shared, entry, Keep::File(file), false) }.map_err(|(error, _)| error)
 }
 
-/// Writes the list from its byte `skip` on to byte `at`, as much as one call takes; with [`Persist::Stable`], what it
-/// reports as written is on stable storage.
+/// A list and the part of a file that is read into it or written from it: from the list's byte `skip` on, from byte `at`
+/// of the file on, as much as one call takes.
+pub(super) struct Transfer {
+    pub file: InUse,
+    pub at: u64,
+    pub list: IoList,
+    pub skip: usize,
+}
+
+/// A transfer as its operation needs it.
+struct Parts {
+    fd: Fd,
+    at: u64,
+    vectors: *const libc::iovec,
+    count: u32,
+    keep: Keep,
+}
+
+/// Writes; with [`Persist::Stable`], what it reports as written is on stable storage.
 pub(super) fn write(
     shared: &Rc<Shared>,
-    file: InUse,
-    at: u64,
-    list: IoList,
-    skip: usize,
+    transfer: Transfer,
     persist: Persist,
 ) -> Result<OpFuture, (io::Error, IoList)> {
-    let fd = Fd(file.file.fd().as_raw_fd());
-    let (keep, vectors, count) = vectors(file, list, skip);
+    let Parts { fd, at, vectors, count, keep } = transfer.into_parts();
     let flags = if persist == Persist::Stable { libc::RWF_DSYNC } else { 0 };
     let entry = Writev::new(fd, vectors, count).offset(at).rw_flags(flags).build();
     // SAFETY: the list keeps its memory, and the vectors, which do not move with it; the file owns the descriptor.
     unsafe { OpFuture::start(shared, entry, keep, false) }.map_err(give_back)
 }
 
-/// Fills the list from its byte `skip` on from byte `at`, as much as one call gives.
-pub(super) fn read(
-    shared: &Rc<Shared>,
-    file: InUse,
-    at: u64,
-    list: IoList,
-    skip: usize,
-) -> Result<OpFuture, (io::Error, IoList)> {
-    let fd = Fd(file.file.fd().as_raw_fd());
-    let (keep, vectors, count) = vectors(file, list, skip);
+/// Reads.
+pub(super) fn read(shared: &Rc<Shared>, transfer: Transfer) -> Result<OpFuture, (io::Error, IoList)> {
+    let Parts { fd, at, vectors, count, keep } = transfer.into_parts();
     let entry = Readv::new(fd, vectors, count).offset(at).build();
     // SAFETY: as in `write`; that nobody else uses the memory meanwhile is what handing over an `IoList` promises.
     unsafe { OpFuture::start(shared, entry, keep, false) }.map_err(give_back)
 }
 
-/// The vectors of the list from byte `skip` on, kept where they stay put.
-fn vectors(file: InUse, list: IoList, skip: usize) -> (Keep, *const libc::iovec, u32) {
-    if skip == 0 {
-        let (start, count) = (list.iovecs().as_ptr(), list.iovecs().len().min(IOVECS_MAX));
-        return (Keep::List(file, list), start, count as u32);
+impl Transfer {
+    /// The vectors are those of the list from byte `skip` on, kept where they stay put.
+    fn into_parts(self) -> Parts {
+        let Self { file, at, list, skip } = self;
+        let fd = descriptor(&file);
+        if skip == 0 {
+            let (vectors, count) = (list.iovecs().as_ptr(), list.iovecs().len().min(IOVECS_MAX));
+            return Parts { fd, at, vectors, count: count as u32, keep: Keep::List(file, list) };
+        }
+        let rest = rest_of(list.iovecs(), skip);
+        let (vectors, count) = (rest.as_ptr(), rest.len());
+        Parts { fd, at, vectors, count: count as u32, keep: Keep::Rest(file, list, rest) }
     }
-    let rest = rest_of(list.iovecs(), skip);
-    let (start, count) = (rest.as_ptr(), rest.len());
-    (Keep::Rest(file, list, rest), start, count as u32)
 }
 
 fn rest_of(vectors: &[libc::iovec], mut skip: usize) -> Box<[libc::iovec]> {

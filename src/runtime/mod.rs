@@ -15,6 +15,7 @@ mod entries;
 pub mod executor;
 mod home;
 pub mod host;
+mod line;
 mod map;
 pub mod mesh;
 pub mod net;

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::affinity::Affinity;
+use super::line::{Line, Ticket};
 
 /// How long a thread waits for work before it ends.
 const IDLE_MAX: Duration = Duration::from_secs(10);
@@ -38,9 +39,8 @@ struct State {
     queue: VecDeque<Job>,
     threads: usize,
     idle: usize,
-    /// Those who wait for room in the queue, by ascending ticket.
-    waiting: VecDeque<(u64, Waker)>,
-    next_ticket: u64,
+    /// Those who wait for room in the queue.
+    line: Line,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -91,7 +91,7 @@ impl Pool {
                 waker.wake();
             }
         }));
-        let mut place = Place { pool: &self.0, ticket: None };
+        let mut place = Place { pool: &self.0, ticket: Ticket::default() };
         poll_fn(|context| place.enqueue(&mut job, context)).await;
         poll_fn(|context| {
             let mut answer = lock(&answer);
@@ -116,55 +116,37 @@ enum Answer<T> {
 /// A place in the line before a full queue, given up when dropped.
 struct Place<'a> {
     pool: &'a Arc<Inner>,
-    ticket: Option<u64>,
+    ticket: Ticket,
 }
 
 impl Place<'_> {
     fn enqueue(&mut self, job: &mut Option<Job>, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.pool.lock();
-        let first = state.waiting.front().map(|(ticket, _)| *ticket);
-        if state.queue.len() < self.pool.queue_max && first == self.ticket {
-            if self.ticket.take().is_some() {
-                state.waiting.pop_front();
-            }
+        if state.queue.len() < self.pool.queue_max && state.line.is_first(&self.ticket) {
+            state.line.take_turn(&mut self.ticket);
             state.queue.push_back(job.take().expect("a job is queued once"));
-            let next = if state.queue.len() < self.pool.queue_max { state.first_waiting() } else { None };
+            let next = if state.queue.len() < self.pool.queue_max { state.line.first() } else { None };
             self.pool.provide_thread(state);
             wake(next);
             return Poll::Ready(());
         }
-        match self.ticket {
-            None => {
-                let ticket = state.next_ticket;
-                state.next_ticket += 1;
-                state.waiting.push_back((ticket, context.waker().clone()));
-                self.ticket = Some(ticket);
-            }
-            Some(ticket) => {
-                if let Some((_, waker)) = state.waiting.iter_mut().find(|(waiting, _)| *waiting == ticket) {
-                    waker.clone_from(context.waker());
-                }
-            }
-        }
+        state.line.wait(&mut self.ticket, context.waker());
         Poll::Pending
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let Some(ticket) = self.ticket else { return };
+        if !self.ticket.has_place() {
+            return;
+        }
         let mut state = self.pool.lock();
-        state.waiting.retain(|(waiting, _)| *waiting != ticket);
+        let left = state.line.leave(&mut self.ticket);
         // A wake meant for this place goes to the next one.
-        let next = state.first_waiting();
+        let next = state.line.first();
         drop(state);
+        drop(left);
         wake(next);
-    }
-}
-
-impl State {
-    fn first_waiting(&self) -> Option<Waker> {
-        self.waiting.front().map(|(_, waker)| waker.clone())
     }
 }
 
@@ -197,7 +179,7 @@ impl Inner {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.queue.pop_front() {
-                let next = state.first_waiting();
+                let next = state.line.first();
                 drop(state);
                 wake(next);
                 job();

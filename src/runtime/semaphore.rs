@@ -1,30 +1,29 @@
 //! Counted places on one shard, given out in the order of asking.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
+
+use super::line::{Line, Ticket};
 
 /// A number of places.
 pub(super) struct Semaphore(RefCell<State>);
 
 struct State {
     places: usize,
-    /// Those who wait, by ascending ticket.
-    waiting: VecDeque<(u64, Waker)>,
-    next_ticket: u64,
+    line: Line,
 }
 
 impl Semaphore {
     pub fn new(places: usize) -> Self {
-        Self(RefCell::new(State { places, waiting: VecDeque::new(), next_ticket: 0 }))
+        Self(RefCell::new(State { places, line: Line::default() }))
     }
 
     /// Takes a place if there is one that nobody waits for.
     pub fn try_acquire(&self) -> bool {
         let mut state = self.0.borrow_mut();
-        let free = state.places > 0 && state.waiting.is_empty();
+        let free = state.places > 0 && state.line.is_empty();
         if free {
             state.places -= 1;
         }
@@ -33,7 +32,7 @@ impl Semaphore {
 
     /// Takes a place, after all who asked before.
     pub async fn acquire(&self) {
-        let mut turn = Turn { semaphore: self, ticket: None };
+        let mut turn = Turn { semaphore: self, ticket: Ticket::default() };
         poll_fn(|context| turn.poll(context)).await;
     }
 
@@ -46,10 +45,9 @@ impl Semaphore {
     /// Wakes the first who waits if there is a place.
     fn wake_first(&self) {
         let state = self.0.borrow();
-        let first = if state.places > 0 { state.waiting.front() } else { None };
-        let waker = first.map(|(_, waker)| waker.clone());
+        let first = if state.places > 0 { state.line.first() } else { None };
         drop(state);
-        if let Some(waker) = waker {
+        if let Some(waker) = first {
             waker.wake();
         }
     }
@@ -58,46 +56,31 @@ impl Semaphore {
 /// A place in the line, given up when dropped.
 struct Turn<'a> {
     semaphore: &'a Semaphore,
-    ticket: Option<u64>,
+    ticket: Ticket,
 }
 
 impl Turn<'_> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.semaphore.0.borrow_mut();
-        let first = state.waiting.front().map(|(ticket, _)| *ticket);
-        if state.places > 0 && first == self.ticket {
+        if state.places > 0 && state.line.is_first(&self.ticket) {
             state.places -= 1;
-            if self.ticket.take().is_some() {
-                state.waiting.pop_front();
-            }
+            state.line.take_turn(&mut self.ticket);
             drop(state);
             self.semaphore.wake_first();
             return Poll::Ready(());
         }
-        match self.ticket {
-            None => {
-                let ticket = state.next_ticket;
-                state.next_ticket += 1;
-                state.waiting.push_back((ticket, context.waker().clone()));
-                self.ticket = Some(ticket);
-            }
-            Some(ticket) => {
-                let index = state.waiting.partition_point(|(waiting, _)| *waiting < ticket);
-                state.waiting[index].1.clone_from(context.waker());
-            }
-        }
+        state.line.wait(&mut self.ticket, context.waker());
         Poll::Pending
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let Some(ticket) = self.ticket else { return };
-        let mut state = self.semaphore.0.borrow_mut();
-        let index = state.waiting.partition_point(|(waiting, _)| *waiting < ticket);
-        let own = state.waiting.remove(index);
-        drop(state);
-        drop(own);
+        if !self.ticket.has_place() {
+            return;
+        }
+        let left = self.semaphore.0.borrow_mut().line.leave(&mut self.ticket);
+        drop(left);
         // A wake meant for this turn goes to the next one.
         self.semaphore.wake_first();
     }
@@ -122,6 +105,7 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
+    use std::task::Waker;
 
     use super::*;
 

@@ -119,7 +119,7 @@ fn admit(services: &Services, census: &Census, listener: usize, peer: SocketAddr
     if !within(census.total(), config.max_connections) {
         return Err("max.connections is reached");
     }
-    let listener_max = services.endpoints.listeners[listener].connections_max.unwrap_or(i32::MAX);
+    let listener_max = config.listeners.all[listener].connections_max.unwrap_or(i32::MAX);
     if !within(census.by_listener[listener].load(Ordering::Relaxed), listener_max) {
         return Err("max.connections of this listener is reached");
     }

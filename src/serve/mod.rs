@@ -12,7 +12,7 @@ mod start;
 mod stop;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,13 +28,11 @@ use crate::config::{self, Configs};
 use crate::metrics;
 use crate::net::endpoints::{self, Endpoints};
 use crate::runtime::mesh::Mesh;
-use crate::runtime::net::{Bound, bind};
+use crate::runtime::net::{Bound, SocketOptions, bind, is_not_offered};
 use crate::runtime::{self, Pool, Spec, host, spawn_shard};
 use crate::shard::Shard;
 use crate::shard::message::{Reply, Request};
 
-/// Messages that may be under way from one shard to another.
-const LANE_LEN: usize = 1024;
 /// Threads for blocking calls, for all shards together.
 const POOL_THREADS: usize = 4;
 /// Blocking calls that may wait for a thread.
@@ -84,7 +82,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let host = host::probe(Path::new(&config.data_dir))?;
     let plan = Plan::new(config, &host.facts)?;
     let mut endpoints = Endpoints::new(&plan.config, plan.shards)?;
-    let listeners = bind_all(&mut endpoints, plan.shards)?;
+    let listeners = bind_all(&mut endpoints, plan.shards, &plan.socket_options())?;
     let metrics = plan.config.metrics_listener.as_deref().map(metrics::bind_all).transpose()?.unwrap_or_default();
     let data_dir = DataDir::take(&plan.data_dir)?;
     start::advertise(&mut settings, &endpoints);
@@ -118,7 +116,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
 type BoundListener = (usize, Bound);
 
 /// Binds every address of every listener, for each shard. Ports of 0 become what the system chose.
-fn bind_all(endpoints: &mut Endpoints, shards: u16) -> Result<Vec<Vec<BoundListener>>, Error> {
+fn bind_all(endpoints: &mut Endpoints, shards: u16, options: &SocketOptions) -> Result<Vec<Vec<BoundListener>>, Error> {
     let mut bound: Vec<Vec<BoundListener>> = (0..shards).map(|_| Vec::new()).collect();
     for (index, listener) in endpoints.listeners.iter_mut().enumerate() {
         for (node_index, node) in listener.nodes.iter_mut().enumerate() {
@@ -126,10 +124,10 @@ fn bind_all(endpoints: &mut Endpoints, shards: u16) -> Result<Vec<Vec<BoundListe
             let mut port = None;
             for address in &listener.binds[node_index] {
                 let address = SocketAddr::new(address.ip(), port.unwrap_or(address.port()));
-                let sockets = match bind(address, sharing) {
+                let sockets = match bind_or_fall_back(address, sharing, options) {
                     Ok(sockets) => sockets,
-                    // A host without IPv6 has no ::1; localhost is then 127.0.0.1 alone.
-                    Err(_) if port.is_some() && address.ip().is_loopback() && address.is_ipv6() => continue,
+                    // localhost is then 127.0.0.1 alone.
+                    Err(error) if port.is_some() && address.is_ipv6() && is_not_offered(&error) => continue,
                     Err(error) => return Err(bind_error(&listener.name, address, &error)),
                 };
                 if let Some(local) = sockets.first().and_then(|socket| socket.local_addr().ok()) {
@@ -146,6 +144,16 @@ fn bind_all(endpoints: &mut Endpoints, shards: u16) -> Result<Vec<Vec<BoundListe
         }
     }
     Ok(bound)
+}
+
+/// Every address is every IPv4 address on a host without IPv6.
+fn bind_or_fall_back(address: SocketAddr, sharing: usize, options: &SocketOptions) -> io::Result<Vec<Bound>> {
+    match bind(address, sharing, options) {
+        Err(error) if address.is_ipv6() && address.ip().is_unspecified() && is_not_offered(&error) => {
+            bind((Ipv4Addr::UNSPECIFIED, address.port()).into(), sharing, options)
+        }
+        bound => bound,
+    }
 }
 
 fn bind_error(listener: &str, address: SocketAddr, error: &io::Error) -> Error {
@@ -172,7 +180,7 @@ fn start_shards(
     let pool = Pool::new(POOL_THREADS, POOL_QUEUE);
     let mut leading = Some((stop_requests, news.clone(), metrics));
     let mut shards = Vec::new();
-    let ends = Mesh::new::<Request, Reply>(usize::from(ground.plan.shards), LANE_LEN);
+    let ends = Mesh::new::<Request, Reply>(usize::from(ground.plan.shards), ground.plan.config.shard_ring_slots);
     for (index, (end, bound)) in ends.into_iter().zip(listeners).enumerate() {
         let id = ShardId(u16::try_from(index).expect("the plan counts shards in 16 bits"));
         let mut spec = Spec::new(id, pool.clone());

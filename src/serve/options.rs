@@ -96,6 +96,9 @@ fn names(text: &str, key: &str) -> bool {
 /// A number of bytes with an optional K, M or G.
 fn parse_bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|last: char| last.is_ascii_alphabetic());
+    if digits.is_empty() {
+        return Err(format!("{text:?} is not a number of bytes, such as 512M"));
+    }
     let factor = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "" | "B" => 1,
         "K" | "KB" | "KIB" => 1 << 10,
@@ -116,7 +119,8 @@ mod tests {
         assert_eq!(parse_bytes("512M"), Ok(512 << 20));
         assert_eq!(parse_bytes("4GiB"), Ok(4 << 30));
         assert_eq!(parse_bytes("17"), Ok(17));
-        assert!(parse_bytes("4X").is_err());
+        assert!(parse_bytes("lots").is_err_and(|error| error.contains("not a number")));
+        assert!(parse_bytes("4X").is_err_and(|error| error.contains("no unit")));
         assert!(parse_bytes("99999999999G").is_err());
     }
 }

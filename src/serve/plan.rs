@@ -6,6 +6,7 @@ use duramen_wire::ids::ShardId;
 
 use crate::config;
 use crate::log::Options as LogOptions;
+use crate::runtime::net::SocketOptions;
 use crate::runtime::{RECEIVE_BUFFER_LEN, host};
 
 /// The part of the host's memory that is the budget if none is named.
@@ -78,8 +79,40 @@ impl Plan {
         })
     }
 
+    /// What the settings say of listeners' sockets.
+    pub fn socket_options(&self) -> SocketOptions {
+        SocketOptions {
+            backlog: self.config.socket_listen_backlog_size,
+            send_buffer: self.config.socket_send_buffer_bytes,
+            receive_buffer: self.config.socket_receive_buffer_bytes,
+        }
+    }
+
     /// The core that a shard is pinned to.
     pub fn cpu_of(&self, shard: ShardId) -> Option<usize> {
         self.cores.get(usize::from(shard.0)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Configs, Settings};
+
+    fn plan(file: &str) -> Plan {
+        let settings = Settings::from_sources(Some(file), &[]).expect("valid");
+        let none = Configs::new();
+        let facts = host::probe(std::path::Path::new(".")).expect("a host that runs tests runs the broker").facts;
+        Plan::new(config::Broker::new(&settings, &none, &none), &facts).expect("the host has what is asked for")
+    }
+
+    #[test]
+    fn sockets_are_as_the_settings_say() {
+        let options = plan("").socket_options();
+        assert_eq!((options.backlog, options.send_buffer, options.receive_buffer), (1024, None, None));
+        let settings =
+            "socket.listen.backlog.size=7\nsocket.send.buffer.bytes=65536\nsocket.receive.buffer.bytes=4096\n";
+        let options = plan(settings).socket_options();
+        assert_eq!((options.backlog, options.send_buffer, options.receive_buffer), (7, Some(65_536), Some(4096)));
     }
 }

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::io::{self, Write, stdout};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -276,42 +277,60 @@ fn listen(shard: &Rc<Shard>) {
 impl Report {
     /// Tells a person what is running: where it listens, what it found out about the host, what it promises.
     pub fn print(&self, plan: &Plan, host: &host::Report, took: Duration) {
-        for listener in &self.endpoints.listeners {
-            for node in &listener.nodes {
-                println!("{} listens on {}:{} (node {})", listener.name, node.host, node.port, node.id);
-            }
-        }
-        if let Some(address) = self.metrics_at {
-            println!("metrics on http://{address}/metrics, and http://{address}/readyz");
-        }
-        let cores: Vec<String> = plan.cores.iter().map(ToString::to_string).collect();
-        let (shards, memory) = (plan.shards, plan.memory >> 20);
-        println!(
-            "{shards} shards on cores {}, {memory} MiB of memory, data in {}",
-            cores.join(","),
-            plan.data_dir.display()
-        );
-        let kernel = &host.facts.kernel;
-        let cached =
-            if host.facts.cachestat { "sealed segments go out by sendfile when cached" } else { "no sendfile" };
-        println!("Linux {kernel}, io_uring and O_DIRECT work, {cached}; {} files may be open", host.facts.open_files);
-        let level = match plan.config.durability {
-            crate::config::Durability::Fsync => "fsync: acknowledged records are on stable storage",
-            crate::config::Durability::Replicated => {
-                "replicated: acknowledged records survive the death of the process"
-            }
-        };
-        println!("durability {level}, unless a topic says otherwise");
-        if !self.clean {
-            println!("the last run did not end cleanly: {} bytes were read to recover", self.bytes_read);
-        }
-        // The last line: who waits for the broker may wait for this.
-        let (topics, partitions, ms) = (self.topics, self.partitions, took.as_millis());
-        println!("cluster {}, {topics} topics, {partitions} partitions; ready after {ms} ms", self.cluster_id);
+        // Who has closed stdout does not want to read it; the broker serves all the same.
+        let _ = self.tell(&mut stdout().lock(), plan, host, took);
         self.recovery.iter().for_each(|line| tracing::warn!("{line}"));
         host.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         if let Some(name) = self.endpoints.beyond_loopback() {
             tracing::warn!("listener {name} can be reached from other hosts, and nobody is authenticated");
         }
     }
+
+    fn tell(&self, out: &mut impl Write, plan: &Plan, host: &host::Report, took: Duration) -> io::Result<()> {
+        for listener in &self.endpoints.listeners {
+            for node in &listener.nodes {
+                writeln!(out, "{} listens on {}:{} (node {})", listener.name, node.host, node.port, node.id)?;
+            }
+        }
+        if let Some(address) = self.metrics_at {
+            writeln!(out, "metrics on http://{address}/metrics, and http://{address}/readyz")?;
+        }
+        let cores: Vec<String> = plan.cores.iter().map(ToString::to_string).collect();
+        let (shards, memory) = (usize::from(plan.shards), plan.memory >> 20);
+        writeln!(
+            out,
+            "{} on {} {}, {memory} MiB of memory, data in {}",
+            counted(shards, "shard"),
+            if cores.len() == 1 { "core" } else { "cores" },
+            cores.join(","),
+            plan.data_dir.display()
+        )?;
+        let kernel = &host.facts.kernel;
+        let cached =
+            if host.facts.cachestat { "sealed segments go out by sendfile when cached" } else { "no sendfile" };
+        writeln!(
+            out,
+            "Linux {kernel}, io_uring and O_DIRECT work, {cached}; {} files may be open",
+            host.facts.open_files
+        )?;
+        let level = match plan.config.durability {
+            crate::config::Durability::Fsync => "fsync: acknowledged records are on stable storage",
+            crate::config::Durability::Replicated => {
+                "replicated: acknowledged records survive the death of the process"
+            }
+        };
+        writeln!(out, "durability {level}, unless a topic says otherwise")?;
+        if !self.clean {
+            writeln!(out, "the last run did not end cleanly: {} bytes were read to recover", self.bytes_read)?;
+        }
+        // The last line: who waits for the broker may wait for this.
+        let (topics, partitions) = (counted(self.topics, "topic"), counted(self.partitions, "partition"));
+        writeln!(out, "cluster {}, {topics}, {partitions}; ready after {} ms", self.cluster_id, took.as_millis())?;
+        out.flush()
+    }
+}
+
+/// `1 shard`, `2 shards`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

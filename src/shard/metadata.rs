@@ -36,6 +36,7 @@ pub fn partition_config(image: &Image, settings: &Settings, node_id: i32, topic:
         },
         segment_bytes: u32::try_from(own.segment_bytes).unwrap_or(u32::MAX),
         segment_ms: own.segment_ms,
+        segment_jitter_ms: own.segment_jitter_ms,
         retention_ms: own.retention_ms,
         retention_bytes: own.retention_bytes,
         index_interval_bytes: u32::try_from(own.index_interval_bytes).unwrap_or(0),

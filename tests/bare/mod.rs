@@ -4,6 +4,8 @@
 
 pub mod broker;
 pub mod client;
+#[path = "../process/mod.rs"]
+mod process;
 
 use std::thread;
 use std::time::{Duration, Instant};

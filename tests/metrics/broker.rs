@@ -1,19 +1,19 @@
 //! A broker in a process of its own, with /metrics on a free port.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::page::Page;
+use super::process::{Process, program};
 
 /// A running broker. It is killed when dropped.
 pub struct Broker {
-    child: Child,
-    dir: TempDir,
+    process: Process,
+    _dir: TempDir,
     address: String,
     /// Where /metrics is.
     pub metrics: String,
@@ -23,28 +23,12 @@ impl Broker {
     /// Starts one and waits until it is ready.
     pub fn start(arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let log = File::create(dir.path().join("log")).unwrap();
         let mut command = serve(&dir);
         command.args(["--metrics-listen", "127.0.0.1:0"]).args(arguments);
-        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let (mut address, mut metrics) = (None, None);
-        for line in lines.by_ref() {
-            if let Some(rest) = line.strip_prefix("PLAINTEXT listens on ") {
-                address = rest.split(' ').next().map(str::to_string);
-            }
-            if let Some(rest) = line.strip_prefix("metrics on http://") {
-                metrics = rest.split('/').next().map(str::to_string);
-            }
-            if line.contains("; ready after ") {
-                break;
-            }
-        }
-        let started = address.zip(metrics);
-        let (address, metrics) = started.unwrap_or_else(|| panic!("it did not start: {}", log_of(&dir)));
-        // Its pipe stays open, so that it can go on writing.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, dir, address, metrics }
+        let process = Process::start(command, &dir.path().join("log"));
+        let address = format!("127.0.0.1:{}", process.addresses()[0].port);
+        let metrics = process.metrics_address().unwrap().to_string();
+        Self { process, _dir: dir, address, metrics }
     }
 
     /// Where clients connect to.
@@ -60,30 +44,15 @@ impl Broker {
 
     /// Ends it cleanly; returns what it has logged.
     pub fn stop(mut self) -> String {
-        let sent = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status().unwrap();
-        assert!(sent.success());
-        assert!(self.child.wait().unwrap().success());
-        log_of(&self.dir)
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.stop();
+        self.process.log()
     }
 }
 
 fn serve(dir: &TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_duramen"));
-    command.env_remove("RUST_LOG").stdin(Stdio::null()).args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
-    command.arg(dir.path().join("data"));
+    let mut command = program();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir.path().join("data"));
     command
-}
-
-fn log_of(dir: &TempDir) -> String {
-    std::fs::read_to_string(dir.path().join("log")).unwrap()
 }
 
 /// Runs a start that must be refused, before the data directory is touched; what it says.

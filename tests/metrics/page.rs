@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// All samples of a scrape.
 #[derive(Debug)]
-pub struct Page(Vec<Sample>);
+pub struct Page {
+    samples: Vec<Sample>,
+    families: BTreeSet<String>,
+}
 
 #[derive(Debug)]
 struct Sample {
@@ -39,7 +42,12 @@ impl Page {
                 samples.push(sample);
             }
         }
-        Self(samples)
+        Self { samples, families: families.into_keys().collect() }
+    }
+
+    /// The names of all families, also of those without a sample.
+    pub fn families(&self) -> &BTreeSet<String> {
+        &self.families
     }
 
     /// The sum of all samples of a name that have these labels.
@@ -48,7 +56,7 @@ impl Page {
             let of_label = |(key, value): &(&str, &str)| sample.labels.get(*key).is_some_and(|has| has == value);
             sample.name == name && labels.iter().all(of_label)
         };
-        self.0.iter().filter(has).map(|sample| sample.value).sum()
+        self.samples.iter().filter(has).map(|sample| sample.value).sum()
     }
 }
 

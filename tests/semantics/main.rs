@@ -6,6 +6,8 @@
 //! start or kill a broker of their own, or that pin a difference on purpose, are then left out.
 
 mod broker;
+#[path = "../process/mod.rs"]
+mod process;
 mod requests;
 mod wire;
 

@@ -20,6 +20,14 @@ fn acks_0_gets_no_answer() {
 }
 
 #[test]
+fn min_insync_replicas_beyond_the_replicas_refuses_nothing() {
+    let broker = shared();
+    let mut client = broker.connect();
+    let topic = topic_with(&mut client, 1, &[("min.insync.replicas", "2")]);
+    assert_eq!(append(&mut client, &topic, batch(1)), 0, "acks=all, on a topic of one replica");
+}
+
+#[test]
 fn an_error_under_acks_0_closes_the_connection() {
     let broker = shared();
     let mut client = broker.connect();

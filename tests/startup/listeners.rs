@@ -1,5 +1,7 @@
 //! Named listeners: each answers with its own addresses.
 
+use std::path::Path;
+
 use kafka_protocol::messages::MetadataResponse;
 
 use crate::bare::client::batch;
@@ -13,21 +15,20 @@ fn addresses(metadata: &MetadataResponse) -> Vec<(i32, u16)> {
     metadata.brokers.iter().map(address).collect()
 }
 
+/// A broker with two listeners of these names.
+fn with_listeners(data: &Path, [one, two]: [&str; 2], arguments: &[&str]) -> Broker {
+    let listeners = format!("--set=listeners={one}://127.0.0.1:0,{two}://127.0.0.1:0");
+    let protocols = format!("--set=listener.security.protocol.map={one}:PLAINTEXT,{two}:PLAINTEXT");
+    let mut all = vec!["--data-dir", data.to_str().unwrap(), &listeners, &protocols];
+    all.extend(arguments);
+    Broker::serve(data, &all)
+}
+
 #[test]
 fn each_listener_answers_with_its_own_address() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("data");
-    let broker = Broker::serve(
-        &data,
-        &[
-            "--data-dir",
-            data.to_str().unwrap(),
-            "--set",
-            "listeners=INSIDE://127.0.0.1:0,OUTSIDE://127.0.0.1:0",
-            "--set",
-            "listener.security.protocol.map=INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT",
-        ],
-    );
+    let broker = with_listeners(&data, ["INSIDE", "OUTSIDE"], &[]);
     let names: Vec<_> = broker.addresses.iter().map(|address| address.listener.as_str()).collect();
     assert_eq!(names, ["INSIDE", "OUTSIDE"]);
     assert_ne!(broker.addresses[0].port, broker.addresses[1].port);
@@ -45,21 +46,7 @@ fn a_client_of_the_cores_listener_reaches_the_owning_shards() {
     const PARTITIONS: i32 = 9;
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("data");
-    let broker = Broker::serve(
-        &data,
-        &[
-            "--data-dir",
-            data.to_str().unwrap(),
-            "--shards",
-            "3",
-            "--set",
-            "listeners=PLAINTEXT://127.0.0.1:0,CORES://127.0.0.1:0",
-            "--set",
-            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CORES:PLAINTEXT",
-            "--set",
-            "duramen.cores.listeners=CORES",
-        ],
-    );
+    let broker = with_listeners(&data, ["PLAINTEXT", "CORES"], &["--shards=3", "--set=duramen.cores.listeners=CORES"]);
     let nodes: Vec<_> = broker.addresses[1..].iter().map(|address| (address.node, address.port)).collect();
     assert_eq!(nodes.iter().map(|(node, _)| *node).collect::<Vec<_>>(), [1000, 1001, 1002]);
     assert_eq!(broker.client().create_topics(&["spread"], PARTITIONS), [0]);

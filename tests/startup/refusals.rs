@@ -1,13 +1,12 @@
 //! What cannot work is refused before anything is touched.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::files::{contents, left_alone};
 use crate::bare::Broker;
-use crate::bare::broker::{ends_by_itself, program, refused, with_defaults};
+use crate::bare::broker::{ends_by_itself, refused, with_defaults};
 use crate::bare::client::batch;
 
 /// Runs a refused start on a directory that does not exist, and asserts that it does not exist afterwards.
@@ -17,20 +16,6 @@ fn refused_with(arguments: &[&str], texts: &[&str]) {
     let data = root.path().join("data");
     refused(&with_defaults(&data, arguments)).says(texts);
     assert!(!data.exists(), "the data directory was made by a start that was refused");
-}
-
-/// All files below a directory with their contents.
-fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(contents(&path));
-        } else {
-            found.insert(path.clone(), fs::read(&path).unwrap());
-        }
-    }
-    found
 }
 
 #[test]
@@ -54,20 +39,20 @@ fn a_second_broker_on_the_same_directory() {
 fn a_directory_of_a_newer_format() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("duramen.properties"), "format.version=999\n").unwrap();
-    let before = contents(root.path());
     let data = root.path().to_str().unwrap();
-    refused(&["--data-dir", data, "--listen", "127.0.0.1:0"]).says(&["version 999", "newer", data]);
-    assert_eq!(contents(root.path()), before);
+    left_alone(root.path(), || {
+        refused(&["--data-dir", data, "--listen", "127.0.0.1:0"]).says(&["version 999", "newer", data]);
+    });
 }
 
 #[test]
 fn a_directory_that_holds_something_else() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("thesis.tex"), "chapter one").unwrap();
-    let before = contents(root.path());
     let data = root.path().to_str().unwrap();
-    refused(&["--data-dir", data, "--listen", "127.0.0.1:0"]).says(&["holds no Duramen data", data, "--data-dir"]);
-    assert_eq!(contents(root.path()), before);
+    left_alone(root.path(), || {
+        refused(&["--data-dir", data, "--listen", "127.0.0.1:0"]).says(&["holds no Duramen data", data, "--data-dir"]);
+    });
 }
 
 #[test]
@@ -90,6 +75,24 @@ fn a_port_in_use_by_anybody() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = format!("127.0.0.1:{}", other.local_addr().unwrap().port());
     refused_with(&["--listen", &taken], &["in use", &taken, "--listen"]);
+}
+
+#[test]
+fn half_of_localhost_in_use() {
+    let Ok(other) = TcpListener::bind("[::1]:0") else {
+        eprintln!("not tested: this host has no IPv6");
+        return;
+    };
+    let taken = format!("localhost:{}", other.local_addr().unwrap().port());
+    refused_with(&["--listen", &taken], &["in use", "[::1]", "--listen"]);
+    refused_with(&["--metrics-listen", &taken], &["in use", "[::1]", "--metrics-listen"]);
+}
+
+#[test]
+fn a_port_for_metrics_in_use() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("127.0.0.1:{}", other.local_addr().unwrap().port());
+    refused_with(&["--metrics-listen", &taken], &["in use", &taken, "--metrics-listen"]);
 }
 
 #[test]
@@ -169,17 +172,5 @@ fn a_wildcard_without_a_name_for_it() {
     let start = r#"echo no-such-host.invalid > /proc/sys/kernel/hostname && exec "$1" serve --data-dir "$2" "#;
     ends_by_itself(run(&format!("{start} --listen 0.0.0.0:0")))
         .says(&["no-such-host.invalid", "advertised.listeners="]);
-    assert!(!data.exists());
-}
-
-#[test]
-fn too_little_lockable_memory() {
-    let root = tempfile::tempdir().unwrap();
-    let data = root.path().join("data");
-    let program = program();
-    let mut limited = Command::new("sh");
-    limited.args(["-c", r#"ulimit -l 64 && exec "$0" serve --listen 127.0.0.1:0 --data-dir "$1""#]);
-    limited.arg(program.get_program()).arg(&data);
-    ends_by_itself(limited).says(&["65536 bytes", "locked", "ulimit -l", "--ulimit memlock="]);
     assert!(!data.exists());
 }

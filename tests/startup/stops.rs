@@ -1,9 +1,11 @@
 //! The end by a signal, the start after it, and a stock configuration.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use crate::bare::broker::program;
 use crate::bare::client::{batch, fetch_request};
 use crate::bare::{Broker, Client, await_that};
 
@@ -39,6 +41,24 @@ fn sigterm_ends_with_0_and_the_next_start_is_clean() {
         assert!(client.fetch("kept", partition, 0).1.windows(3).any(|bytes| bytes == b"two"));
     }
     broker.stop();
+}
+
+/// As with `duramen serve | head -0`: the report of the start has no reader.
+#[test]
+fn who_does_not_read_its_report_is_served_all_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    let listen = format!("127.0.0.1:{}", free_port());
+    let data = root.path().join("data");
+    let mut command = program();
+    command.args(["serve", "--listen", &listen, "--data-dir", data.to_str().unwrap()]);
+    let mut broker = command.stdout(Stdio::piped()).spawn().unwrap();
+    drop(broker.stdout.take());
+    await_that("it listens", || TcpStream::connect(&listen).is_ok());
+    let port = listen.rsplit_once(':').unwrap().1.parse().unwrap();
+    assert_eq!(Client::connect(port).metadata().brokers.len(), 1);
+    let asked = Command::new("sh").args(["-c", &format!("kill -TERM {}", broker.id())]).status();
+    assert!(asked.unwrap().success());
+    assert_eq!(broker.wait().unwrap().code(), Some(0), "it was told to stop and did");
 }
 
 #[test]

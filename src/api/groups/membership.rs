@@ -11,12 +11,14 @@ use duramen_wire::messages::{
 
 use super::ask;
 use crate::api::{Caller, Context};
-use crate::group::{self, ErrorCode, Event, LeavingMember, Response};
+use crate::group::{self, ErrorCode, Event, LeavingMember, ReplyTo, Response};
 
 /// The first JoinGroup that asks a new member to come back with its id (KIP-394).
 const KNOWN_MEMBER_ID_SINCE: i16 = 4;
 /// The first JoinGroup whose answer may lack a protocol's name.
 const NULL_PROTOCOL_SINCE: i16 = 7;
+/// The first SyncGroup whose answer tells the protocol (KIP-559).
+const PROTOCOL_IN_SYNC_SINCE: i16 = 5;
 /// The first JoinGroup that can tell a leader to skip the assignment (KIP-814).
 const SKIP_ASSIGNMENT_SINCE: i16 = 9;
 /// The first LeaveGroup that names several members (KIP-345).
@@ -35,14 +37,27 @@ pub(super) fn wire(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_string())
 }
 
+/// Asks the coordinator of a group, whose name the event is made with. An answer of another kind than the question is an
+/// error of the coordinator.
+async fn ask_for<T>(
+    context: &Context,
+    group_id: &StrBytes,
+    event: impl FnOnce(ReplyTo, Arc<str>) -> Event + Send + 'static,
+    kind: fn(Response) -> Option<T>,
+) -> Result<T, ErrorCode> {
+    let own_id = own(group_id);
+    let answer = ask(context, group_id, move |reply| event(reply, own_id)).await?;
+    kind(answer).ok_or(ErrorCode::UnknownServerError)
+}
+
 pub async fn join(context: &Context, caller: &Caller, request: JoinGroupRequest) -> JoinGroupResponse {
     let version = caller.version;
     let (client_id, host) = (own(&caller.client_id), own(&format!("/{}", caller.peer.ip().to_canonical())));
-    let group_id = request.group_id.to_string();
-    let answer = ask(context, &group_id, move |reply| {
+    let group_id = request.group_id.clone();
+    let event = move |reply, group_id| {
         Event::Join(group::JoinRequest {
             reply,
-            group_id: own(&request.group_id),
+            group_id,
             member_id: own(&request.member_id),
             group_instance_id: own_option(request.group_instance_id.as_ref()),
             client_id,
@@ -59,10 +74,10 @@ pub async fn join(context: &Context, caller: &Caller, request: JoinGroupRequest)
             supports_skip_assignment: version >= SKIP_ASSIGNMENT_SINCE,
             new_member_bits: rand::random(),
         })
-    });
-    match answer.await {
-        Ok(Response::Join(joined)) => joined_response(version, &joined),
-        Ok(_) => failed_join(version, ErrorCode::UnknownServerError),
+    };
+    let kind = |response| if let Response::Join(joined) = response { Some(joined) } else { None };
+    match ask_for(context, &group_id, event, kind).await {
+        Ok(joined) => joined_response(version, &joined),
         Err(error) => failed_join(version, error),
     }
 }
@@ -95,11 +110,11 @@ fn failed_join(version: i16, error: ErrorCode) -> JoinGroupResponse {
 }
 
 pub async fn sync(context: &Context, caller: &Caller, request: SyncGroupRequest) -> SyncGroupResponse {
-    let group_id = request.group_id.to_string();
-    let answer = ask(context, &group_id, move |reply| {
+    let group_id = request.group_id.clone();
+    let event = move |reply, group_id| {
         Event::Sync(group::SyncRequest {
             reply,
-            group_id: own(&request.group_id),
+            group_id,
             member_id: own(&request.member_id),
             group_instance_id: own_option(request.group_instance_id.as_ref()),
             generation: request.generation_id,
@@ -111,45 +126,42 @@ pub async fn sync(context: &Context, caller: &Caller, request: SyncGroupRequest)
                 .map(|one| (own(&one.member_id), one.assignment.to_vec().into()))
                 .collect(),
         })
-    });
+    };
     let failed = |error: ErrorCode| SyncGroupResponse::default().with_error_code(error.code());
-    match answer.await {
-        Ok(Response::Sync(synced)) => {
-            let response = failed(synced.error).with_assignment(synced.assignment);
-            match caller.version >= 5 {
-                true => response
-                    .with_protocol_type(synced.protocol_type.as_deref().map(wire))
-                    .with_protocol_name(synced.protocol_name.as_deref().map(wire)),
-                false => response,
-            }
-        }
-        Ok(_) => failed(ErrorCode::UnknownServerError),
-        Err(error) => failed(error),
+    let kind = |response| if let Response::Sync(synced) = response { Some(synced) } else { None };
+    let synced = match ask_for(context, &group_id, event, kind).await {
+        Ok(synced) => synced,
+        Err(error) => return failed(error),
+    };
+    let response = failed(synced.error).with_assignment(synced.assignment);
+    match caller.version >= PROTOCOL_IN_SYNC_SINCE {
+        true => response
+            .with_protocol_type(synced.protocol_type.as_deref().map(wire))
+            .with_protocol_name(synced.protocol_name.as_deref().map(wire)),
+        false => response,
     }
 }
 
 pub async fn heartbeat(context: &Context, request: HeartbeatRequest) -> HeartbeatResponse {
-    let group_id = request.group_id.to_string();
-    let answer = ask(context, &group_id, move |reply| {
+    let group_id = request.group_id.clone();
+    let event = move |reply, group_id| {
         Event::Heartbeat(group::HeartbeatRequest {
             reply,
-            group_id: own(&request.group_id),
+            group_id,
             member_id: own(&request.member_id),
             group_instance_id: own_option(request.group_instance_id.as_ref()),
             generation: request.generation_id,
         })
-    });
-    let error = match answer.await {
-        Ok(Response::Heartbeat(error)) | Err(error) => error,
-        Ok(_) => ErrorCode::UnknownServerError,
     };
+    let kind = |response| if let Response::Heartbeat(error) = response { Some(error) } else { None };
+    let (Ok(error) | Err(error)) = ask_for(context, &group_id, event, kind).await;
     HeartbeatResponse::default().with_error_code(error.code())
 }
 
 pub async fn leave(context: &Context, caller: &Caller, request: LeaveGroupRequest) -> LeaveGroupResponse {
-    let group_id = request.group_id.to_string();
+    let group_id = request.group_id.clone();
     let many = caller.version >= MANY_LEAVE_SINCE;
-    let answer = ask(context, &group_id, move |reply| {
+    let event = move |reply, group_id| {
         let members = match many {
             true => request
                 .members
@@ -161,12 +173,12 @@ pub async fn leave(context: &Context, caller: &Caller, request: LeaveGroupReques
                 .collect(),
             false => vec![LeavingMember { member_id: own(&request.member_id), group_instance_id: None }],
         };
-        Event::Leave(group::LeaveRequest { reply, group_id: own(&request.group_id), members })
-    });
+        Event::Leave(group::LeaveRequest { reply, group_id, members })
+    };
     let failed = |error: ErrorCode| LeaveGroupResponse::default().with_error_code(error.code());
-    let left = match answer.await {
-        Ok(Response::Leave(left)) => left,
-        Ok(_) => return failed(ErrorCode::UnknownServerError),
+    let kind = |response| if let Response::Leave(left) = response { Some(left) } else { None };
+    let left = match ask_for(context, &group_id, event, kind).await {
+        Ok(left) => left,
         Err(error) => return failed(error),
     };
     if !many {

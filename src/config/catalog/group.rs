@@ -78,8 +78,7 @@ settings! { SETTINGS:
     "group.streams.session.timeout.ms", Int, Some("45000"), at_least(1), ReadOnly, without(NewGroupProtocol);
     "offset.metadata.max.bytes", Int, Some("4096"), Any, ReadOnly,
         acts("The longest metadata string of a committed offset.");
-    "offsets.commit.timeout.ms", Int, Some("5000"), at_least(1), ReadOnly,
-        acts("How long an offset commit may wait for its durability.");
+    "offsets.commit.timeout.ms", Int, Some("5000"), at_least(1), ReadOnly, without(OwnEngine);
     "offsets.load.buffer.size", Int, Some("5242880"), at_least(1), ReadOnly, without(OwnEngine);
     "offsets.retention.check.interval.ms", Long, Some("600000"), at_least(1), ReadOnly,
         acts("How often expired offsets are looked for.");

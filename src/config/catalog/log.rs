@@ -60,14 +60,12 @@ settings! { SETTINGS:
     "log.roll.ms", Long, None, Any, ClusterWide, acts("The age at which a segment is sealed, though not full.");
     "log.segment.bytes", Int, Some("1073741824"), at_least(1_048_576), ClusterWide,
         acts("The size at which a segment is sealed.");
-    "log.segment.delete.delay.ms", Long, Some("60000"), at_least(0), ClusterWide,
-        acts("How long a deleted segment's file stays.");
+    "log.segment.delete.delay.ms", Long, Some("60000"), at_least(0), ClusterWide, without(OwnEngine);
     "message.max.bytes", Int, Some("1048588"), at_least(0), ClusterWide,
         acts("The largest record batch that is taken.");
-    "min.insync.replicas", Int, Some("1"), at_least(1), ClusterWide,
-        acts("Replicas that must be in sync for acks=all to be taken.");
+    "min.insync.replicas", Int, Some("1"), at_least(1), ClusterWide, without(Replication);
     "producer.id.expiration.check.interval.ms", Int, Some("600000"), at_least(1), ReadOnly,
-        acts("How often idle producers are looked for."), internal;
+        without(OwnEngine), internal;
     "producer.id.expiration.ms", Int, Some("86400000"), at_least(1), ClusterWide,
         acts("How long the state of an idle idempotent producer is kept.");
     "producer.purgatory.purge.interval.requests", Int, Some("1000"), Any, ReadOnly, without(Purgatory);

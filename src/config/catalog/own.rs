@@ -23,9 +23,9 @@ settings! { BROKER:
         acts("HOST:PORT that answers /metrics and /readyz.");
     "duramen.partitions.max", Int, Some("100000"), at_least(1), ReadOnly,
         acts("The most partitions of this host; no more are made beyond it.");
-    "duramen.replicated.flush.bytes", Long, Some("16777216"), at_least(1), ClusterWide,
+    "duramen.replicated.flush.bytes", Long, Some("16777216"), at_least(1), ReadOnly,
         acts("With durability=replicated: bytes of a partition that may wait for their sync.");
-    "duramen.replicated.flush.ms", Long, Some("1000"), at_least(1), ClusterWide,
+    "duramen.replicated.flush.ms", Long, Some("1000"), at_least(1), ReadOnly,
         acts("With durability=replicated: milliseconds that a record may wait for its sync.");
     "duramen.shard.ring.slots", Int, Some("1024"), range(16, 65_536), ReadOnly,
         acts("Messages that wait in the ring from one shard to another before the sender waits.");

@@ -38,12 +38,12 @@ settings! { SETTINGS:
     "request.timeout.ms", Int, Some("30000"), Any, ReadOnly, without(OwnEngine);
     "socket.connection.setup.timeout.max.ms", Long, Some("30000"), Any, ReadOnly, without(OwnEngine);
     "socket.connection.setup.timeout.ms", Long, Some("10000"), Any, ReadOnly, without(OwnEngine);
-    "socket.listen.backlog.size", Int, Some("50"), at_least(1), ReadOnly,
-        acts("Connections that wait to be accepted, per listener.");
-    "socket.receive.buffer.bytes", Int, Some("102400"), Any, ReadOnly,
+    "socket.listen.backlog.size", Int, Some("1024"), at_least(1), ReadOnly,
+        acts("Connections that wait to be accepted, per listener and shard.");
+    "socket.receive.buffer.bytes", Int, Some("-1"), Any, ReadOnly,
         acts("The receive buffer of a client's socket; -1 leaves it to the system.");
     "socket.request.max.bytes", Int, Some("104857600"), at_least(1), ReadOnly,
         acts("A larger request closes its connection.");
-    "socket.send.buffer.bytes", Int, Some("102400"), Any, ReadOnly,
+    "socket.send.buffer.bytes", Int, Some("-1"), Any, ReadOnly,
         acts("The send buffer of a client's socket; -1 leaves it to the system.");
 }

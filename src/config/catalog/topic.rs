@@ -12,8 +12,7 @@ settings! { SETTINGS:
         acts("How batches are stored; only as they came, producer, is offered yet.");
     "compression.zstd.level", Int, Some("3"), range(-131_072, 22), ClusterWide, without(PassThrough);
     "delete.retention.ms", Long, Some("86400000"), at_least(0), ClusterWide, without(Cleaner);
-    "file.delete.delay.ms", Long, Some("60000"), at_least(0), ClusterWide,
-        acts("How long a deleted segment's file stays.");
+    "file.delete.delay.ms", Long, Some("60000"), at_least(0), ClusterWide, without(OwnEngine);
     "flush.messages", Long, Some("9223372036854775807"), at_least(1), ClusterWide,
         acts("Records in a partition after which they are synced.");
     "flush.ms", Long, Some("9223372036854775807"), at_least(0), ClusterWide,
@@ -37,8 +36,7 @@ settings! { SETTINGS:
         acts("Whose clock stamps records; only the producer's, CreateTime, is offered yet.");
     "min.cleanable.dirty.ratio", Double, Some("0.5"), Fraction { max: 1.0 }, ClusterWide, without(Cleaner);
     "min.compaction.lag.ms", Long, Some("0"), at_least(0), ClusterWide, without(Cleaner);
-    "min.insync.replicas", Int, Some("1"), at_least(1), ClusterWide,
-        acts("Replicas that must be in sync for acks=all to be taken.");
+    "min.insync.replicas", Int, Some("1"), at_least(1), ClusterWide, without(Replication);
     "preallocate", Boolean, Some("false"), Any, ClusterWide, without(OwnEngine);
     "remote.log.copy.disable", Boolean, Some("false"), Any, ClusterWide, without(TieredStorage);
     "remote.log.delete.on.disable", Boolean, Some("false"), Any, ClusterWide, without(TieredStorage);

@@ -167,9 +167,12 @@ fn what_is_advertised_is_recorded() {
 
 #[test]
 fn changes_while_running_stand_above_the_start() {
-    let settings = read("message.max.bytes=1000\nlog.retention.minutes=10").expect("valid");
-    let cluster = Configs::from([("message.max.bytes".to_string(), "2000".to_string())]);
-    let node = Configs::from([("message.max.bytes".to_string(), "nonsense".to_string())]);
+    let settings = read("max.connections=1000\nlog.retention.minutes=10").expect("valid");
+    let changed = |name: &str, value: &str| (name.to_string(), value.to_string());
+    let cluster =
+        Configs::from([changed("max.connections", "2000"), changed("listener.name.plaintext.max.connections", "7")]);
+    let node = Configs::from([("max.connections".to_string(), "nonsense".to_string())]);
     let broker = Broker::new(&settings, &node, &cluster);
-    assert_eq!(broker.message_max_bytes, 2000, "an invalid stored value is passed over");
+    assert_eq!(broker.max_connections, 2000, "an invalid stored value is passed over");
+    assert_eq!(broker.listeners.all[0].connections_max, Some(7));
 }

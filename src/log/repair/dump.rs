@@ -17,6 +17,11 @@ const DECOMPRESSED_MAX: usize = 256 << 20;
 /// their records below them.
 pub fn dump(path: &Path, records: bool, out: &mut dyn Write) -> Result<()> {
     if path.is_file() {
+        // What recovery and repair have cut off one is named after it.
+        let is_segment = path.file_name().is_some_and(|name| name.to_string_lossy().contains(".log"));
+        if !is_segment {
+            return Err(Error::NoSegment { path: path.to_owned() });
+        }
         return dump_segment(path, records, out);
     }
     for partition in partitions(path)? {

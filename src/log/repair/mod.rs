@@ -24,6 +24,8 @@ pub use verify::{Problem, Verified, verify};
 pub enum Error {
     #[error("cannot {what} {path}")]
     Io { what: &'static str, path: PathBuf, source: io::Error },
+    #[error("{path} is no segment: these are named OFFSET.log")]
+    NoSegment { path: PathBuf },
     #[error("{path} is no partition directory and holds none")]
     NoPartition { path: PathBuf },
     #[error("the checkpoint {path} cannot be used")]

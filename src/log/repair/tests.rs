@@ -107,3 +107,15 @@ fn a_dump_shows_batches_records_and_what_is_wrong() {
     assert!(text.contains("3 time 1003 key \"key\" value \"value\" headers [header=null]"), "{text}");
     assert!(text.contains(&format!("  {}: the file ends within a header", batch(3).len())), "{text}");
 }
+
+#[test]
+fn a_file_of_somebody_else_is_no_segment() {
+    let (data, dir) = data_dir();
+    let foreign = data.path().join("notes.txt");
+    fs::write(&foreign, "nothing of ours").unwrap();
+    assert!(matches!(dump(&foreign, false, &mut Vec::new()), Err(Error::NoSegment { .. })));
+    // What was cut off a segment can be looked at.
+    let cut = dir.join("00000000000000000003.log.cut-0");
+    fs::copy(paths::segment(&dir, Offset(3), "log"), &cut).unwrap();
+    dump(&cut, false, &mut Vec::new()).unwrap();
+}

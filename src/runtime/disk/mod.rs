@@ -16,10 +16,11 @@ pub(super) use file::InUse;
 pub use mapping::Mapping;
 pub(super) use zeros::{ZERO_STEP, zeros};
 
+use super::entries::{self, Transfer};
 use super::op::OpFuture;
 use super::reactor::Reactor;
 use super::semaphore::{Permit, Semaphore};
-use super::{entries, sys};
+use super::sys;
 use crate::log::disk::{Access, Disk, Entry, Persist};
 use crate::log::memory::{BLOCK_LEN, IoList};
 
@@ -63,7 +64,7 @@ impl RealDisk {
         file: &DiskFile,
         at: u64,
         mut list: IoList,
-        step: impl Fn(InUse, u64, IoList, usize) -> F,
+        step: impl Fn(Transfer) -> F,
     ) -> (io::Result<usize>, IoList)
     where
         F: Future<Output = (io::Result<usize>, IoList)>,
@@ -71,7 +72,8 @@ impl RealDisk {
         let (total, mut done) = (list.len(), 0);
         while done < total {
             let result;
-            (result, list) = step(self.in_use(file).await, at + done as u64, list, done).await;
+            let file = self.in_use(file).await;
+            (result, list) = step(Transfer { file, at: at + done as u64, list, skip: done }).await;
             match result {
                 Ok(0) => break,
                 Ok(bytes) => {
@@ -88,25 +90,12 @@ impl RealDisk {
         (Ok(done), list)
     }
 
-    async fn read_step(&self, file: InUse, at: u64, list: IoList, skip: usize) -> (io::Result<usize>, IoList) {
-        match entries::read(&self.reactor.0, file, at, list, skip) {
-            Ok(read) => finish(read).await,
-            Err((error, list)) => (Err(error), list),
-        }
+    async fn read_step(&self, transfer: Transfer) -> (io::Result<usize>, IoList) {
+        finish(entries::read(&self.reactor.0, transfer)).await
     }
 
-    async fn write_step(
-        &self,
-        file: InUse,
-        at: u64,
-        list: IoList,
-        skip: usize,
-        persist: Persist,
-    ) -> (io::Result<usize>, IoList) {
-        match entries::write(&self.reactor.0, file, at, list, skip, persist) {
-            Ok(write) => finish(write).await,
-            Err((error, list)) => (Err(error), list),
-        }
+    async fn write_step(&self, transfer: Transfer, persist: Persist) -> (io::Result<usize>, IoList) {
+        finish(entries::write(&self.reactor.0, transfer, persist)).await
     }
 }
 
@@ -125,8 +114,7 @@ impl Disk for RealDisk {
 
     async fn write(&self, file: &DiskFile, at: u64, list: IoList, persist: Persist) -> (io::Result<()>, IoList) {
         let total = list.len();
-        let step = |file, at, list, skip| self.write_step(file, at, list, skip, persist);
-        let result = self.move_list(file, at, list, step).await;
+        let result = self.move_list(file, at, list, |transfer| self.write_step(transfer, persist)).await;
         match result {
             (Ok(done), list) if done < total => (Err(io::ErrorKind::WriteZero.into()), list),
             (result, list) => (result.map(drop), list),
@@ -134,7 +122,7 @@ impl Disk for RealDisk {
     }
 
     async fn read(&self, file: &DiskFile, at: u64, list: IoList) -> (io::Result<usize>, IoList) {
-        self.move_list(file, at, list, |file, at, list, skip| self.read_step(file, at, list, skip)).await
+        self.move_list(file, at, list, |transfer| self.read_step(transfer)).await
     }
 
     async fn sync(&self, file: &DiskFile) -> io::Result<()> {
@@ -226,10 +214,15 @@ impl Disk for RealDisk {
     }
 }
 
-/// The end of a read or write.
-async fn finish(operation: OpFuture) -> (io::Result<usize>, IoList) {
-    let (result, keep) = operation.await;
-    (moved(result), keep.into_list())
+/// The end of a read or write, if it began.
+async fn finish(operation: Result<OpFuture, (io::Error, IoList)>) -> (io::Result<usize>, IoList) {
+    match operation {
+        Ok(operation) => {
+            let (result, keep) = operation.await;
+            (moved(result), keep.into_list())
+        }
+        Err((error, list)) => (Err(error), list),
+    }
 }
 
 /// Bytes moved, or the error that a completion reports.

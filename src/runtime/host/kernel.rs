@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use io_uring::opcode;
 
@@ -55,24 +56,32 @@ pub(super) fn require_version() -> Result<KernelVersion, Error> {
         fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|cause| Error::Unreadable { what, cause })?;
     let found = KernelVersion::parse(&release)
         .ok_or_else(|| Error::Unreadable { what, cause: std::io::ErrorKind::InvalidData.into() })?;
+    new_enough(found)
+}
+
+fn new_enough(found: KernelVersion) -> Result<KernelVersion, Error> {
     if found < MINIMUM { Err(Error::Kernel { found, minimum: MINIMUM }) } else { Ok(found) }
 }
 
-/// Makes a ring as a shard does, and asks it for the operations that a shard needs.
+/// Makes a ring as a shard does, enters it, and asks it for the operations that a shard needs. Each of the three is a
+/// system call of its own, which a container may allow or not.
 pub(super) fn require_ring() -> Result<(), Error> {
-    let ring = Ring::new(8).map_err(|cause| match cause.raw_os_error() {
+    let mut ring = Ring::new(8).map_err(|cause| match cause.raw_os_error() {
         Some(libc::ENOSYS | libc::EPERM | libc::EACCES) => Error::RingForbidden { cause },
         _ => Error::Ring { cause },
     })?;
-    let supported = ring.probe().map_err(|cause| Error::RingForbidden { cause })?;
+    let forbidden = |cause| Error::RingForbidden { cause };
+    ring.wait(Duration::ZERO).map_err(forbidden)?;
+    let supported = ring.probe().map_err(forbidden)?;
     let missing: Vec<_> =
         OPERATIONS.iter().filter(|(code, _)| !supported.is_supported(*code)).map(|(_, name)| *name).collect();
     if missing.is_empty() { Ok(()) } else { Err(Error::Operations { missing: missing.join(", ") }) }
 }
 
-/// Whether the kernel tells what the page cache holds (Linux 6.5, and not filtered out by a container).
-pub fn has_cachestat() -> bool {
-    File::open("/proc/self/exe").is_ok_and(|file| sys::cached_pages(file.as_fd(), &(0..1)).is_ok())
+/// Whether the kernel tells what the page cache holds of a file of ours (Linux 6.5, and not filtered out by a container).
+/// Of files that the user may not write it tells nothing.
+pub(super) fn has_cachestat(own: &File) -> bool {
+    sys::cached_pages(own.as_fd(), &(0..1)).is_ok()
 }
 
 #[cfg(test)]
@@ -86,6 +95,16 @@ mod tests {
         assert_eq!(KernelVersion::parse("5.15.0-1051-aws"), version(5, 15));
         assert_eq!(KernelVersion::parse("6.1"), version(6, 1));
         assert_eq!(KernelVersion::parse("six"), None);
-        assert!(KernelVersion::parse("5.19.17").unwrap() < MINIMUM);
+    }
+
+    #[test]
+    fn kernels_before_6_1_are_refused() {
+        for (release, good) in [("5.19.17", false), ("6.0.19-generic", false), ("6.1.0", true), ("10.0", true)] {
+            let refused = new_enough(KernelVersion::parse(release).unwrap()).err();
+            assert_eq!(refused.is_none(), good, "{release}");
+            if let Some(error) = refused {
+                assert!(error.to_string().contains("6.1"), "the remedy names the kernel to run: {error}");
+            }
+        }
     }
 }

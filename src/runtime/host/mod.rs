@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use cpus::{CoreListError, allowed_cpus, choose_cpus, parse_core_list};
-pub use kernel::{KernelVersion, has_cachestat};
+pub use kernel::KernelVersion;
 
 /// What was found out.
 #[derive(Clone, Debug)]
@@ -82,6 +82,8 @@ pub enum Error {
     #[error("{}: the file system does not offer direct I/O ({cause}), which durability rests on\nput the data directory \
              on ext4, xfs or another file system with O_DIRECT", path.display())]
     DirectIo { path: PathBuf, cause: io::Error },
+    #[error("{}: the file system is full ({cause})\nmake room on it, or choose another directory with --data-dir", path.display())]
+    Full { path: PathBuf, cause: io::Error },
     #[error("{}: cannot be written ({cause})\ngive this user the directory, or choose another with --data-dir", path.display())]
     DataDir { path: PathBuf, cause: io::Error },
     #[error("cannot read {what}: {cause}\nsee that /proc and /sys are mounted")]
@@ -94,7 +96,7 @@ pub fn probe(data_dir: &Path) -> Result<Report, Error> {
     let kernel = kernel::require_version()?;
     limits::require_locked_memory()?;
     kernel::require_ring()?;
-    storage::require_direct_io(data_dir)?;
+    let own = storage::require_direct_io(data_dir)?;
     let cpus = allowed_cpus().map_err(|cause| Error::Unreadable { what: "the allowed CPUs", cause })?;
     let total = limits::total_memory().map_err(|cause| Error::Unreadable { what: "/proc/meminfo", cause })?;
     let limit = cgroup::memory_limit().filter(|limit| *limit < total);
@@ -105,7 +107,7 @@ pub fn probe(data_dir: &Path) -> Result<Report, Error> {
         memory: limit.unwrap_or(total),
         memory_is_limited: limit.is_some(),
         open_files: limits::raise_open_files().map_err(|cause| Error::Unreadable { what: "RLIMIT_NOFILE", cause })?,
-        cachestat: has_cachestat(),
+        cachestat: kernel::has_cachestat(&own),
     };
     let warnings = warnings(&facts);
     Ok(Report { facts, warnings })

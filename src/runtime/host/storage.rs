@@ -1,6 +1,6 @@
 //! Whether the data directory can hold a log.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -11,14 +11,15 @@ use crate::log::memory::BLOCK_LEN;
 #[repr(align(4096))]
 struct Block([u8; BLOCK_LEN]);
 
-/// Writes a block past the page cache to an unnamed file, which is gone when closed.
-pub(super) fn require_direct_io(data_dir: &Path) -> Result<(), Error> {
+/// Writes a block past the page cache to an unnamed file, which is gone when closed, and returns it.
+pub(super) fn require_direct_io(data_dir: &Path) -> Result<File, Error> {
     let path = nearest(data_dir);
     let open = |flags| OpenOptions::new().read(true).write(true).custom_flags(flags).open(&path);
     match open(libc::O_TMPFILE | libc::O_DIRECT) {
         Ok(file) => {
             let block = Block([0; BLOCK_LEN]);
-            file.write_all_at(&block.0, 0).map_err(|cause| classify(path, cause))
+            file.write_all_at(&block.0, 0).map_err(|cause| classify(path, cause))?;
+            Ok(file)
         }
         Err(cause) => Err(classify(path, cause)),
     }
@@ -27,6 +28,7 @@ pub(super) fn require_direct_io(data_dir: &Path) -> Result<(), Error> {
 fn classify(path: PathBuf, cause: io::Error) -> Error {
     match cause.raw_os_error() {
         Some(libc::EINVAL | libc::EOPNOTSUPP | libc::EISDIR) => Error::DirectIo { path, cause },
+        Some(libc::ENOSPC | libc::EDQUOT) => Error::Full { path, cause },
         _ => Error::DataDir { path, cause },
     }
 }

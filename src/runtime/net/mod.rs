@@ -5,7 +5,7 @@ mod bind;
 mod listener;
 mod socket;
 
-pub use bind::{Bound, bind};
+pub use bind::{Bound, SocketOptions, bind, is_not_offered};
 pub use listener::Listener;
 pub(super) use listener::ListenerCore;
 pub(super) use socket::SocketCore;

@@ -9,11 +9,11 @@ use std::time::Duration;
 use super::{on_shard, on_shard_of, spec};
 use crate::log::disk::{Access, Disk};
 use crate::runtime::disk::RealDisk;
-use crate::runtime::net::{Listener, Socket, bind};
+use crate::runtime::net::{Listener, Socket, SocketOptions, bind};
 use crate::runtime::{RECEIVE_BUFFER_LEN, Reactor, Received, TaskClass};
 
 fn listen(reactor: &Reactor) -> (Listener, SocketAddr) {
-    let bound = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
+    let bound = bind("127.0.0.1:0".parse().unwrap(), 1, &SocketOptions::default()).unwrap().remove(0);
     let address = bound.local_addr().unwrap();
     (Listener::new(reactor, bound), address)
 }

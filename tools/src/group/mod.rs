@@ -13,7 +13,7 @@ use crate::Outcome;
 use crate::client::Server;
 use crate::position::Position;
 
-/// What to do with consumer groups.
+/// List, describe, reset and delete consumer groups.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// List all groups
@@ -45,6 +45,7 @@ pub struct List {
   duramen group describe billing
   duramen group describe billing --json | jq '[.offsets[].lag] | add'")]
 pub struct Describe {
+    /// Name of the group
     pub group: String,
     /// One JSON object
     #[arg(long)]
@@ -62,6 +63,7 @@ Examples:
   duramen group reset billing --topic orders --to beginning
   duramen group reset billing --topic orders:3 --to 2025-03-01T12:00:00Z --execute")]
 pub struct Reset {
+    /// Name of the group
     pub group: String,
     /// Topic, or one partition of it; may be repeated
     #[arg(long, short, required = true, value_name = "TOPIC[:PARTITION]")]

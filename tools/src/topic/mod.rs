@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use crate::Outcome;
 use crate::client::Server;
 
-/// What to do with topics.
+/// Make, list, describe, change, move and delete topics.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Make a topic
@@ -34,6 +34,7 @@ pub enum Command {
   duramen topic create access-log
   duramen topic create orders --partitions 12 --config retention.ms=86400000")]
 pub struct Create {
+    /// Name of the topic
     pub name: String,
     /// How many partitions; the broker's default if not given
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
@@ -88,10 +89,12 @@ pub struct Describe {
   duramen topic alter orders --config retention.ms=3600000 --delete-config segment.bytes
   duramen topic alter orders --partitions 24")]
 #[group(skip)]
+#[command(group = clap::ArgGroup::new("changes").args(["partitions", "config", "delete_config"]).required(true).multiple(true))]
 pub struct Alter {
+    /// Name of the topic
     pub name: String,
     /// The new number of partitions; it can only grow, and keys may go to other partitions from then on
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(i32).range(1..), required_unless_present_any = ["config", "delete_config"])]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     pub partitions: Option<i32>,
     /// Change a setting; may be repeated
     #[arg(long, short, value_name = "NAME=VALUE")]
@@ -108,6 +111,7 @@ pub struct Alter {
 #[command(after_help = "Example:
   duramen topic delete orders old-orders")]
 pub struct Delete {
+    /// Names of the topics
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,
     #[command(flatten)]
@@ -119,6 +123,7 @@ pub struct Delete {
 #[command(after_help = "Example:
   duramen topic move orders:3 --shard 1")]
 pub struct Move {
+    /// The partition to move
     #[arg(value_name = "TOPIC:PARTITION")]
     pub partition: TopicPartition,
     /// The shard that is to own it

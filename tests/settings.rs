@@ -1,0 +1,9 @@
+//! Settings act, given at the start or changed while the broker runs.
+
+mod bare;
+#[path = "settings/change.rs"]
+mod change;
+#[path = "settings/running.rs"]
+mod running;
+#[path = "settings/start.rs"]
+mod start;
