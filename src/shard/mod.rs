@@ -15,6 +15,8 @@ pub mod notify;
 pub mod reads;
 pub mod request_bytes;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
