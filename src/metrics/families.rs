@@ -79,6 +79,11 @@ pub const SERVING: &[Single] = &[
     gauge("duramen_gather_budget_bytes", "Bound of duramen_gather_bytes, but for a single request.", |shard| {
         shard.gather_max as f64
     }),
+    counter(
+        "duramen_gather_copied_bytes_total",
+        "Bytes of requests that were copied together because they arrived in pieces.",
+        |shard| shard.gather_copied as f64,
+    ),
 ];
 
 /// What the log does and holds.

@@ -3,4 +3,5 @@
 
 mod client;
 mod produce_path;
+mod reading;
 mod world;

@@ -9,18 +9,14 @@ use std::rc::Rc;
 use duramen_wire::ids::{LeaderEpoch, Offset, ShardId, TopicPartitionId};
 
 use super::client::{self, Part, Sent};
-use crate::log::memory::ChunkPool;
 use crate::log::recovery;
-use crate::log::sim::{Random, Sim, SimDisk, SimFile, transfer};
-use crate::log::{Durability, Log, Observer, Options, PartitionConfig, ReadKind, ReadOut, Stats, disk::Disk, read};
+use crate::log::sim::{Random, Sim, SimDisk};
+use crate::log::{Durability, Log, Observer, Options, PartitionConfig, Stats};
 use crate::shard::appends::{Appends, Seen, Stopped};
 use crate::shard::hosted::Partitions;
 use crate::shard::message::AppendBatch;
 
 const DATA: &str = "/data";
-/// Bytes that one check reads at a time.
-const READ_MAX: usize = 100_000;
-const READ_TRIES_MAX: usize = 1_000;
 
 /// What the log has told and the shard has not heard yet.
 #[derive(Default)]
@@ -40,12 +36,12 @@ impl Observer for Told {
 }
 
 /// What a partition was given and has promised.
-struct Model {
+pub(super) struct Model {
     topic: &'static str,
     config: PartitionConfig,
     epoch: LeaderEpoch,
     /// In the order in which the requests came.
-    sent: Vec<Sent>,
+    pub(super) sent: Vec<Sent>,
     /// Below it, every record was acknowledged, or was there after a recovery.
     acknowledged: Offset,
     /// The part of that which the loss of power must not take.
@@ -83,13 +79,13 @@ pub struct World {
     pub sim: Sim,
     pub random: Random,
     pub met: Met,
-    disk: SimDisk,
+    pub(super) disk: SimDisk,
     now_ms: i64,
     log: Option<Log<SimDisk>>,
     told: Rc<Told>,
     appends: Appends,
-    partitions: Partitions<SimDisk>,
-    models: BTreeMap<TopicPartitionId, Model>,
+    pub(super) partitions: Partitions<SimDisk>,
+    pub(super) models: BTreeMap<TopicPartitionId, Model>,
     under_way: BTreeMap<u64, UnderWay>,
     exchanges: u64,
 }
@@ -208,45 +204,6 @@ impl World {
         assert!(found == expected.concat(), "{id} holds something else than was sent\n{}", self.sim);
         // Recovery has synced it.
         (model.acknowledged, model.stable) = (end, end);
-    }
-
-    async fn read_all(&self, id: TopicPartitionId, end: Offset) -> Vec<u8> {
-        let partition = self.partitions.get(id).expect("it is here").log.clone();
-        let (mut from, mut bytes, mut out) = (partition.log_start(), Vec::new(), ReadOut::default());
-        for _ in 0..READ_TRIES_MAX {
-            if from >= end {
-                return bytes;
-            }
-            let mut kind = partition.read(from, READ_MAX, end, true, &mut out);
-            if matches!(kind, Ok(ReadKind::Cold)) {
-                kind = partition.read_cold(from, READ_MAX, end, true, &mut out).await;
-            }
-            let found = match kind {
-                Err(read::Error::Busy) => {
-                    self.sim.sleep(10).await;
-                    continue;
-                }
-                Ok(ReadKind::File { file, range }) => self.read_file(&file, range).await,
-                Ok(_) => out.slices.iter().flat_map(|slice| slice.as_slice().to_vec()).collect(),
-                Err(cause) => panic!("{id} at {from}: {cause}\n{}", self.sim),
-            };
-            from = self.models[&id].next_after(from, found.len()).unwrap_or_else(|| {
-                panic!("{id} has no whole batches of what was sent at {from}\n{}", self.sim);
-            });
-            bytes.extend(found);
-            out.clear();
-        }
-        panic!("{id} is not read to its end after {READ_TRIES_MAX} reads\n{}", self.sim);
-    }
-
-    /// What sendfile would send.
-    async fn read_file(&self, file: &SimFile, range: std::ops::Range<u64>) -> Vec<u8> {
-        let mut pool = ChunkPool::new(4 << 20);
-        let block = range.start / 4096 * 4096;
-        let list = transfer::list(&mut pool, ((range.end - block) as usize).next_multiple_of(4096), 4096);
-        let (count, list) = self.disk.read(file, block, list).await;
-        assert!(block + count.expect("no fault") as u64 >= range.end);
-        transfer::gather(&list)[(range.start - block) as usize..(range.end - block) as usize].to_vec()
     }
 
     /// A request with batches of up to `len_max` bytes for some of the partitions comes in.
@@ -397,19 +354,5 @@ impl World {
         self.under_way.clear();
         drop(log);
         self.sim.drop_tasks();
-    }
-}
-
-impl Model {
-    /// The offset behind the whole batches that `len` bytes from `from` on are, by what was sent.
-    fn next_after(&self, from: Offset, mut len: usize) -> Option<Offset> {
-        let first = self.sent.iter().position(|sent| sent.base == from)?;
-        for sent in &self.sent[first..] {
-            len = len.checked_sub(sent.placed.len())?;
-            if len == 0 {
-                return Some(sent.end);
-            }
-        }
-        None
     }
 }
