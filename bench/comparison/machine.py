@@ -41,6 +41,15 @@ def resident_mib(pid):
     raise RuntimeError(f"process {pid} has no resident memory")
 
 
+def bytes_from_disk(pid):
+    """What the storage layer has read for a process so far, whatever the call."""
+    with open(f"/proc/{pid}/io") as file:
+        for line in file:
+            if line.startswith("read_bytes:"):
+                return int(line.split()[1])
+    raise RuntimeError(f"process {pid} has no read_bytes")
+
+
 def machine_seconds():
     """CPU time of the whole machine that was used, and that the hypervisor kept."""
     with open("/proc/stat") as file:

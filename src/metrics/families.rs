@@ -111,7 +111,8 @@ fn runtime(stats: &runtime::Stats) -> Vec<Row> {
 
 /// Connections, sessions, and what waits.
 fn serving(shard: &ShardReport) -> Vec<Row> {
-    let ShardReport { connections, fetch_sessions, group_requests, gather_used, gather_max, .. } = *shard;
+    let ShardReport { connections, fetch_sessions, group_requests, gather_used, gather_copied, gather_max, .. } =
+        *shard;
     let Queues { appends, parked_reads, cold_reads } = shard.queues;
     // Latencies and bytes sent have labels of their own.
     let &Snapshot {
@@ -138,6 +139,11 @@ fn serving(shard: &ShardReport) -> Vec<Row> {
         gauge("duramen_cold_reads_queued", cold_reads, "Fetches that wait for a reader of cold segments."),
         gauge("duramen_group_requests_under_way", group_requests, "Group requests that wait for their answer."),
         gauge("duramen_gather_bytes", gather_used, "Memory held by requests that arrive in pieces."),
+        counter(
+            "duramen_gather_copied_bytes_total",
+            gather_copied,
+            "Bytes of requests that were copied together for it.",
+        ),
         gauge("duramen_gather_budget_bytes", gather_max, "Bound of duramen_gather_bytes, but for a single request."),
     ]
 }

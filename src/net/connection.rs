@@ -28,7 +28,7 @@ use crate::shard::notify::Notify;
 
 /// Requests of one connection that may be under way.
 pub const EXCHANGES_MAX: usize = 64;
-/// Exchanges that a quiet connection keeps for later.
+/// Exchanges that a quiet connection keeps for later; a busy one keeps as many as it has had under way.
 const SPARE_EXCHANGES_MAX: usize = 4;
 
 /// Why a connection ends.
@@ -48,6 +48,13 @@ pub enum Error {
     Send(std::io::Error),
 }
 
+/// The boxes of one request, while they are sent.
+#[derive(Default)]
+struct Outbox {
+    appends: Vec<Box<AppendBatch>>,
+    reads: Vec<Box<ReadBatch>>,
+}
+
 /// A connection, shared by its two tasks and its shard.
 pub struct Connection {
     context: Context,
@@ -56,7 +63,11 @@ pub struct Connection {
     key: Cell<usize>,
     exchanges: RefCell<VecDeque<Box<Exchange>>>,
     spare: RefCell<Vec<Box<Exchange>>>,
+    /// The most exchanges that were under way at a time since the connection was last found quiet.
+    busiest: Cell<usize>,
     cells: Rc<Cells>,
+    /// Lists of boxes on their way out; empty between two requests.
+    outbox: RefCell<Outbox>,
     /// For the writer: the first exchange is answered, or messages are to be sent again.
     news: Notify,
     /// For the reader: an exchange is over.
@@ -89,7 +100,9 @@ impl Connection {
             key: Cell::new(usize::MAX),
             exchanges: RefCell::default(),
             spare: RefCell::default(),
+            busiest: Cell::new(SPARE_EXCHANGES_MAX),
             cells: Rc::default(),
+            outbox: RefCell::default(),
             news: Notify::default(),
             room: Notify::default(),
             reader_done: Cell::new(false),
@@ -207,7 +220,7 @@ impl Connection {
     /// Gives a used exchange an empty request; a new one if somebody still holds the old.
     fn own_request(&self, exchange: &mut Exchange) {
         match Arc::get_mut(&mut exchange.request) {
-            Some(request) => request.clear(|cell| self.cells.recycle(cell)),
+            Some(request) => self.cells.clear(request),
             None => exchange.request = Arc::default(),
         }
     }
@@ -258,11 +271,13 @@ impl Connection {
             api::produce::finish(&self.context, &mut exchange);
             return self.push(exchange);
         }
-        let mut boxes = std::mem::take(&mut exchange.appends);
+        let mut boxes = std::mem::take(&mut self.outbox.borrow_mut().appends);
+        boxes.append(&mut exchange.appends);
         self.push(exchange);
         for batch in boxes.drain(..) {
             self.context.shard.send(batch.owner, Request::Append(batch)).await;
         }
+        self.outbox.borrow_mut().appends = boxes;
     }
 
     async fn send_reads(&self, mut exchange: Box<Exchange>) {
@@ -272,16 +287,19 @@ impl Connection {
             api::fetch::finish(&self.context, &mut exchange);
             return self.push(exchange);
         }
-        let mut boxes = std::mem::take(&mut exchange.reads);
+        let mut boxes = std::mem::take(&mut self.outbox.borrow_mut().reads);
+        boxes.append(&mut exchange.reads);
         self.push(exchange);
         for batch in boxes.drain(..) {
             self.context.shard.send(batch.owner, Request::Read(batch)).await;
         }
+        self.outbox.borrow_mut().reads = boxes;
     }
 
     fn push(&self, exchange: Box<Exchange>) {
         let mut exchanges = self.exchanges.borrow_mut();
         exchanges.push_back(exchange);
+        self.busiest.set(self.busiest.get().max(exchanges.len()));
         if exchanges.len() == 1 {
             self.news.raise();
         }
@@ -334,7 +352,8 @@ impl Connection {
         exchange.reset();
         // A quiet connection holds no receive buffer.
         self.own_request(&mut exchange);
-        if spare.len() < SPARE_EXCHANGES_MAX.max(self.exchanges.borrow().len()) {
+        // One more than are under way is in the reader's hands.
+        if spare.len() <= self.busiest.get() {
             spare.push(exchange);
         }
     }
@@ -391,6 +410,16 @@ impl Client for Connection {
             self.socket.shutdown();
         }
         self.room.raise();
+    }
+
+    fn trim_if_quiet_since(&self, since: Instant) {
+        if self.exchanges.borrow().is_empty() && self.last_active.get() < since {
+            self.busiest.set(SPARE_EXCHANGES_MAX);
+            let mut spare = self.spare.borrow_mut();
+            spare.truncate(SPARE_EXCHANGES_MAX);
+            spare.shrink_to_fit();
+            self.cells.trim();
+        }
     }
 
     fn close_if_idle_since(&self, since: Instant) {

@@ -19,8 +19,13 @@ const SMALL_REMAINDER: usize = 4 << 10;
 const IN_PLACE_MAX: usize = 2 << 20;
 /// An incomplete request that has got nothing for so long gives its receive buffers back.
 const HOLD_BUFFERS: Duration = Duration::from_millis(50);
-/// Empty cells that a connection keeps.
-const CELLS_KEPT_MAX: usize = 16;
+/// Empty cells that a connection keeps, of some forty bytes each: as many as a few large requests have buffers. One that
+/// is quiet keeps fewer.
+const CELLS_KEPT_MAX: usize = 256;
+const CELLS_KEPT_QUIET: usize = 16;
+/// Gathering buffers that a connection keeps; a larger one is given back to the allocator after its request.
+const GATHERED_KEPT_MAX: usize = 4;
+const GATHERED_LEN_KEPT_MAX: usize = 16 << 10;
 /// How long a request may wait for memory, and how long one may take to arrive, once its first byte has.
 const ARRIVAL_MAX: Duration = Duration::from_secs(60);
 
@@ -45,11 +50,12 @@ pub enum Error {
 pub struct GatherBudget {
     used: Cell<usize>,
     max: usize,
+    copied: Cell<u64>,
 }
 
 impl GatherBudget {
     pub fn new(max: usize) -> Rc<Self> {
-        Rc::new(Self { used: Cell::new(0), max })
+        Rc::new(Self { used: Cell::new(0), max, copied: Cell::new(0) })
     }
 
     pub fn used(&self) -> usize {
@@ -58,6 +64,11 @@ impl GatherBudget {
 
     pub fn max(&self) -> usize {
         self.max
+    }
+
+    /// Bytes that were copied together so far.
+    pub fn copied(&self) -> u64 {
+        self.copied.get()
     }
 
     fn take(self: &Rc<Self>, length: usize) -> Result<Reserved, Error> {
@@ -105,23 +116,45 @@ pub struct Leftover {
     consumed: usize,
 }
 
-/// Empty cells of one connection, for receive buffers to come.
+/// What one connection uses again.
 #[derive(Default)]
-pub struct Cells(RefCell<Vec<SharedBuffer>>);
+pub struct Cells {
+    /// Empty cells, for receive buffers to come.
+    empty: RefCell<Vec<SharedBuffer>>,
+    /// Empty buffers to gather in.
+    gathering: RefCell<Vec<Vec<u8>>>,
+}
 
 impl Cells {
     /// Takes back a cell whose request is over. Its buffer goes back to the shard if nobody else needs it.
     pub fn recycle(&self, mut cell: SharedBuffer) {
         let Some(content) = Arc::get_mut(&mut cell) else { return };
         *content = None;
-        let mut spare = self.0.borrow_mut();
-        if spare.len() < CELLS_KEPT_MAX {
-            spare.push(cell);
+        let mut empty = self.empty.borrow_mut();
+        if empty.len() < CELLS_KEPT_MAX {
+            empty.push(cell);
         }
     }
 
+    /// Lets go of a request that is over.
+    pub fn clear(&self, request: &mut RequestBytes) {
+        let gathered = request.clear(|cell| self.recycle(cell));
+        let mut spare = self.gathering.borrow_mut();
+        if (1..=GATHERED_LEN_KEPT_MAX).contains(&gathered.capacity()) && spare.len() < GATHERED_KEPT_MAX {
+            spare.push(gathered);
+        }
+    }
+
+    /// Gives back what a quiet connection does not need.
+    pub fn trim(&self) {
+        let mut empty = self.empty.borrow_mut();
+        empty.truncate(CELLS_KEPT_QUIET);
+        empty.shrink_to_fit();
+        *self.gathering.borrow_mut() = Vec::new();
+    }
+
     fn take(&self) -> SharedBuffer {
-        self.0.borrow_mut().pop().unwrap_or_default()
+        self.empty.borrow_mut().pop().unwrap_or_default()
     }
 }
 
@@ -219,8 +252,12 @@ impl Input {
             self.reserved = Some(self.budget.take(whole)?);
         }
         if self.gathered.capacity() == 0 {
-            self.gathered.reserve(whole.min(IN_PLACE_MAX));
+            self.gathered = self.cells.gathering.borrow_mut().pop().unwrap_or_default();
+            // What follows a small front stays in its receive buffers, unless it comes as slowly.
+            let small = whole <= IN_PLACE_MAX && self.available < SMALL_REMAINDER;
+            self.gathered.reserve(whole.min(if small { SMALL_REMAINDER } else { IN_PLACE_MAX }));
         }
+        self.budget.copied.set(self.budget.copied.get() + self.available as u64);
         let mut skip = std::mem::take(&mut self.consumed);
         while let Some(cell) = self.buffers.pop_front() {
             self.gathered.extend_from_slice(&contents(&cell)[skip..]);
@@ -302,5 +339,25 @@ fn foreign(prefix: &[u8; PREFIX_LEN]) -> Option<&'static str> {
         b"SSH-" => Some("SSH"),
         [0x16, 0x03, ..] => Some("TLS: this listener is PLAINTEXT"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quiet_connection_keeps_little() {
+        let cells = Cells::default();
+        (0..2 * CELLS_KEPT_MAX).for_each(|_| cells.recycle(SharedBuffer::default()));
+        for len in [0, 100, GATHERED_LEN_KEPT_MAX + 1] {
+            let mut request = RequestBytes::default();
+            request.gathered().reserve_exact(len);
+            cells.clear(&mut request);
+        }
+        let kept = || (cells.empty.borrow().len(), cells.gathering.borrow().len());
+        assert_eq!(kept(), (CELLS_KEPT_MAX, 1));
+        cells.trim();
+        assert_eq!(kept(), (CELLS_KEPT_QUIET, 0));
     }
 }

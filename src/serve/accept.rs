@@ -188,7 +188,11 @@ pub async fn sweep(shard: Rc<Shard>) {
         let idle_max =
             u64::try_from(Services::of(&shard).config().connections_max_idle_ms).ok().map(Duration::from_millis);
         let pause = idle_max.map_or(SWEEP_MAX, |max| (max / 4).clamp(Duration::from_millis(100), SWEEP_MAX));
-        shard.reactor.sleep_until(Instant::now() + pause).await;
+        let began = Instant::now();
+        shard.reactor.sleep_until(began + pause).await;
+        for client in shard.clients() {
+            client.trim_if_quiet_since(began);
+        }
         let Some(since) = idle_max.and_then(|max| Instant::now().checked_sub(max)) else { continue };
         for client in shard.clients() {
             client.close_if_idle_since(since);

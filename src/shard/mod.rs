@@ -15,6 +15,8 @@ pub mod notify;
 pub mod reads;
 pub mod request_bytes;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -43,6 +45,8 @@ pub trait Client {
     fn read(&self, batch: Box<ReadBatch>);
     /// The broker stops: take no more requests.
     fn drain(&self);
+    /// Gives back what a busy connection keeps for later, if nothing has moved on this one since `since`.
+    fn trim_if_quiet_since(&self, since: std::time::Instant);
     /// Closes the connection if nothing has moved on it since `since`.
     fn close_if_idle_since(&self, since: std::time::Instant);
 }

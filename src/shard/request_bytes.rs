@@ -63,17 +63,14 @@ impl RequestBytes {
         read(Slices::new(&pieces[..count]).sub(self.start..self.start + self.len))
     }
 
-    /// Lets go of the buffers and hands the shared cells to `recycle`.
-    pub fn clear(&mut self, mut recycle: impl FnMut(SharedBuffer)) {
+    /// Lets go of the buffers and hands the shared cells to `recycle`. Returns the buffer that the request was gathered
+    /// in, empty, to be used again; one without room if there was none.
+    pub fn clear(&mut self, mut recycle: impl FnMut(SharedBuffer)) -> Vec<u8> {
         self.buffers.drain(..).for_each(&mut recycle);
-        if self.gathered.capacity() > GATHERED_KEPT_MAX {
-            self.gathered = Vec::new();
-        }
-        self.gathered.clear();
         self.start = 0;
         self.len = 0;
+        let mut gathered = std::mem::take(&mut self.gathered);
+        gathered.clear();
+        gathered
     }
 }
-
-/// A larger gathering buffer is given back to the allocator after its request.
-const GATHERED_KEPT_MAX: usize = 16 << 10;

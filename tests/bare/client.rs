@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use duramen_wire::batch::BatchBuilder;
-use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -90,10 +90,22 @@ impl Client {
     /// The same; `None` if the connection is closed instead.
     pub fn try_call<R: Request>(&mut self, request: &R, version: i16) -> Option<R::Response> {
         self.ask(request, version);
+        let (correlation, answer) = self.try_read_answer::<R>(version)?;
+        assert_eq!(correlation, self.correlation);
+        Some(answer)
+    }
+
+    /// Reads the answer to a request that was sent before.
+    #[track_caller]
+    pub fn read_answer<R: Request>(&mut self, version: i16) -> R::Response {
+        self.try_read_answer::<R>(version).expect("the connection is not closed").1
+    }
+
+    fn try_read_answer<R: Request>(&mut self, version: i16) -> Option<(i32, R::Response)> {
         let mut answer = Bytes::from(self.answer()?);
         let header = ResponseHeader::decode(&mut answer, R::Response::header_version(version)).expect("a header");
-        assert_eq!(header.correlation_id, self.correlation);
-        Some(R::Response::decode(&mut answer, version).expect("an answer of this version"))
+        let answer = R::Response::decode(&mut answer, version).expect("an answer of this version");
+        Some((header.correlation_id, answer))
     }
 
     /// Makes topics of one partition each; returns their error codes.
@@ -104,6 +116,21 @@ impl Client {
         let request =
             CreateTopicsRequest::default().with_topics(names.iter().map(topic).collect()).with_timeout_ms(30_000);
         self.call(&request, 5).topics.iter().map(|topic| topic.error_code).collect()
+    }
+
+    /// Makes a topic with settings of its own; returns the error code.
+    pub fn create_topic_with(&mut self, name: &str, partitions: i32, settings: &[(&str, String)]) -> i16 {
+        let config = |(name, value): &(&str, String)| {
+            let name = StrBytes::from_string(name.to_string());
+            CreatableTopicConfig::default().with_name(name).with_value(Some(StrBytes::from_string(value.clone())))
+        };
+        let topic = CreatableTopic::default()
+            .with_name(topic(name))
+            .with_num_partitions(partitions)
+            .with_replication_factor(1)
+            .with_configs(settings.iter().map(config).collect());
+        let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000);
+        self.call(&request, 5).topics[0].error_code
     }
 
     pub fn delete_topic(&mut self, name: &str) -> i16 {

@@ -1,6 +1,6 @@
 //! A broker as a process of its own, and a client that can send any bytes: for tests of what a client library would
 //! never do.
-#![allow(dead_code, reason = "each test crate uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test crate uses a part of it")]
 
 pub mod broker;
 pub mod client;

@@ -38,9 +38,15 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker on a new directory; `sets` are settings, as `key=value`.
     pub fn start(shards: u16, sets: &[&str]) -> Broker {
+        Self::start_on(shards, sets, |_| {})
+    }
+
+    /// The same on a directory that `prepare` makes and fills.
+    pub fn start_on(shards: u16, sets: &[&str], prepare: impl FnOnce(&Path)) -> Broker {
         let scratch = TempDir::with_prefix("duramen-test-").expect("a temporary directory");
         let sets = sets.iter().map(|set| set.to_string()).collect();
         let mut broker = Broker { process: None, shards, sets, port: free_port(), scratch };
+        prepare(&broker.data_dir());
         broker.restart();
         broker
     }
