@@ -10,6 +10,7 @@ mod broker;
 #[path = "allocations/counting.rs"]
 mod counting;
 #[path = "metrics/page.rs"]
+#[expect(dead_code, reason = "its sums are used here, not its names")]
 mod page;
 mod process;
 #[path = "metrics/broker.rs"]

@@ -156,6 +156,31 @@ fn moves_change_nothing_for_clients() {
     }
 }
 
+/// A move to a shard that cannot take the partition is refused, and changes nothing; the next one succeeds.
+#[test]
+fn a_move_that_cannot_end_leaves_the_partition_where_it_was() {
+    let mut broker = Broker::start(2, &[]);
+    kafka::create_topic(&broker, "t", 1, &[]);
+    broker.run("topic move t:0 --shard 0");
+    let records = |from: i32| (from..from + 50).map(|number| record(number, 1)).collect::<Vec<Record>>();
+    let mut sent = kafka::produce(&broker, "t", &records(0), &[]);
+    // A checkpoint is first written to this name.
+    let in_the_way = broker.data_dir().join("shards/1/checkpoint.tmp");
+    std::fs::create_dir(&in_the_way).expect("nothing has the name");
+    let refused = broker.command("topic move t:0 --shard 1").output().expect("the command's process starts");
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && told.contains("shard 1 cannot take it"), "{}: {told}", refused.status);
+    sent.extend(kafka::produce(&broker, "t", &records(50), &[]));
+    assert_reads(&broker, "t", &sent, 1);
+    std::fs::remove_dir(&in_the_way).expect("it is there");
+    broker.run("topic move t:0 --shard 1");
+    sent.extend(kafka::produce(&broker, "t", &records(100), &[]));
+    broker.kill();
+    broker.restart();
+    assert_reads(&broker, "t", &sent, 1);
+    broker.stop();
+}
+
 fn assert_reads(broker: &Broker, topic: &str, sent: &[Record], partitions: i32) {
     for partition in 0..partitions {
         let expected: Vec<Record> = sent.iter().filter(|record| record.partition == partition).cloned().collect();

@@ -2,6 +2,7 @@
 //!
 //! What is here knows brokers by the Kafka protocol only, and takes nothing from the broker's own crates but `wire/`.
 
+pub mod allocate;
 pub mod cpu;
 pub mod floor;
 pub mod latency;

@@ -5,10 +5,12 @@
 //! archive            rkyv
 //! ```
 //!
-//! The file is replaced whole. Everything in it is a statement about bytes that were synced before it was written; it
-//! may be older than the truth, and never newer.
+//! The file is replaced whole, and kept twice (see `files`). Everything in it is a statement about bytes that were synced
+//! before it was written; it may be older than the truth, and never newer.
 
-use duramen_wire::ids::{PartitionIndex, TopicId, TopicPartitionId};
+pub(super) mod files;
+
+use duramen_wire::ids::{PartitionIndex, ShardId, TopicId, TopicPartitionId};
 use rkyv::rancor;
 use rkyv::util::AlignedVec;
 
@@ -18,7 +20,7 @@ use super::producers::ProducerState;
 const MAGIC: u32 = u32::from_le_bytes(*b"DuCp");
 /// The format that this build writes.
 pub const FORMAT: u32 = 1;
-const HEADER_LEN: usize = 16;
+pub(super) const HEADER_LEN: usize = 16;
 
 /// Why bytes are not a checkpoint.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +95,11 @@ impl PartitionCheckpoint {
 }
 
 impl Checkpoint {
+    /// What is known where all but the generation is lost.
+    pub(super) fn without_statements(shard: ShardId, generation: u64) -> Self {
+        Self { shard: shard.0, generation, clean: false, partitions: Vec::new(), attachments: Vec::new() }
+    }
+
     /// The bytes of the file.
     ///
     /// # Panics

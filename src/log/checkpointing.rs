@@ -16,18 +16,16 @@ use std::rc::Rc;
 
 use duramen_wire::ids::{Offset, TopicPartitionId};
 
+use super::checkpoint::files::{self, Kept};
 use super::checkpoint::{Checkpoint, PartitionCheckpoint, SegmentCheckpoint};
 use super::disk::Disk;
 use super::log::{Error, Log, Result, Shard};
-use super::partition::{Inner, State};
+use super::partition::{Health, Inner, State};
 use super::wait::Event;
-
-/// Longest checkpoint that is read.
-pub(super) const CHECKPOINT_MAX: usize = 1 << 30;
 
 /// The records, and what is known of the file.
 pub(super) struct Checkpointing {
-    path: PathBuf,
+    dir: PathBuf,
     generation: u64,
     records: RefCell<BTreeMap<TopicPartitionId, PartitionCheckpoint>>,
     /// What `removable_to` answers, as of the last write.
@@ -49,13 +47,15 @@ impl Checkpointing {
     /// Reads what an earlier run left, to take the next generation: one that was never used, and that nobody who sends
     /// records can guess, since records may be made to look like frames.
     pub async fn open<D: Disk>(disk: &D, dir: &Path, nonce: u32) -> Result<Self> {
-        let path = dir.join("checkpoint");
-        let old = read(disk, &path).await?;
-        let count = (old.as_ref().map_or(0, |old| old.generation) >> 32) + 1;
-        let generation = count << 32 | u64::from(nonce);
-        let attachments: BTreeMap<_, _> = old.into_iter().flat_map(|old| old.attachments).collect();
+        let (last, attachments) = match files::read(disk, dir).await?.kept {
+            Kept::Whole(old) => (old.generation, old.attachments),
+            Kept::Lost { generation } => (generation, Vec::new()),
+            Kept::Nothing => (0, Vec::new()),
+        };
+        let generation = ((last >> 32) + 1) << 32 | u64::from(nonce);
+        let attachments: BTreeMap<_, _> = attachments.into_iter().collect();
         Ok(Self {
-            path,
+            dir: dir.to_owned(),
             generation,
             records: RefCell::default(),
             removable: RefCell::default(),
@@ -88,10 +88,11 @@ impl Checkpointing {
         self.due.get()
     }
 
-    /// Puts a record in the place of the old one.
-    pub fn insert(&self, record: PartitionCheckpoint) {
-        self.records.borrow_mut().insert(record.id(), record);
+    /// Puts a record in the place of the old one, which is returned.
+    pub fn insert(&self, record: PartitionCheckpoint) -> Option<PartitionCheckpoint> {
+        let old = self.records.borrow_mut().insert(record.id(), record);
         self.changed();
+        old
     }
 
     pub fn remove(&self, id: TopicPartitionId) {
@@ -132,18 +133,6 @@ impl Checkpointing {
     }
 }
 
-/// The checkpoint at `path`, if there is one.
-pub(super) async fn read<D: Disk>(disk: &D, path: &Path) -> Result<Option<Checkpoint>> {
-    match disk.read_small(path, CHECKPOINT_MAX).await {
-        Ok(bytes) => {
-            let decoded = Checkpoint::decode(&bytes);
-            decoded.map(Some).map_err(|source| Error::Checkpoint { path: path.to_owned(), source })
-        }
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(cause) => Err(Error::io("cannot read", path)(cause)),
-    }
-}
-
 impl<D: Disk> Log<D> {
     /// Keeps `bytes` in the checkpoint under `name`, from the next one on; no bytes remove it. What they say may depend
     /// on everything that is appended before that checkpoint.
@@ -175,17 +164,23 @@ impl<D: Disk> Shard<D> {
         self.checkpointing.due.set(false);
         let attached = self.checkpointing.attached.borrow().clone();
         let mut snapshots = Vec::new();
+        let mut all_synced = true;
         for partition in self.partitions_now() {
-            if let Some(snapshot) = partition.snapshot() {
-                snapshots.push((partition, snapshot));
+            match partition.snapshot() {
+                Some(snapshot) => snapshots.push((partition, snapshot)),
+                None => all_synced &= partition.state.borrow().is_synced(),
             }
         }
         for (partition, snapshot) in snapshots {
-            if partition.wait_synced(Offset(snapshot.synced_end)).await.is_ok() {
-                self.replace_record(snapshot);
+            match partition.wait_synced(Offset(snapshot.synced_end)).await {
+                Ok(()) => self.replace_record(snapshot),
+                Err(_) => all_synced = false,
             }
         }
-        *self.checkpointing.attachments.borrow_mut() = attached;
+        // They may speak of records that are still to be synced.
+        if all_synced {
+            *self.checkpointing.attachments.borrow_mut() = attached;
+        }
         self.checkpointing.changed();
         self.write_checkpoint(false).await
     }
@@ -198,9 +193,12 @@ impl<D: Disk> Shard<D> {
 
     /// Takes snapshots of partitions that are wholly synced.
     pub(super) fn take_snapshots(&self) {
-        *self.checkpointing.attachments.borrow_mut() = self.checkpointing.attached.borrow().clone();
+        let partitions = self.partitions_now();
+        if partitions.iter().all(|partition| partition.state.borrow().is_synced()) {
+            *self.checkpointing.attachments.borrow_mut() = self.checkpointing.attached.borrow().clone();
+        }
         self.checkpointing.changed();
-        for partition in self.partitions_now() {
+        for partition in partitions {
             if partition.state.borrow().is_synced()
                 && let Some(snapshot) = partition.snapshot()
             {
@@ -222,7 +220,7 @@ impl<D: Disk> Shard<D> {
             }
             snapshot.log_start = snapshot.log_start.max(old.log_start);
         }
-        checkpointing.insert(snapshot);
+        drop(checkpointing.insert(snapshot));
     }
 
     /// Writes the records as they are. Once this has ended, the file has every change made before the call.
@@ -252,14 +250,22 @@ impl<D: Disk> Shard<D> {
         .encode();
         self.counters.checkpoints.add(1);
         self.counters.checkpoint_bytes.add(bytes.len() as u64);
-        let result = self.disk.write_small(&this.path, bytes).await;
+        let result = self.replace_files(bytes).await;
         this.writing.set(false);
         if result.is_ok() {
             this.written.set(changes);
             *this.removable.borrow_mut() = removable;
         }
         this.done.notify();
-        result.map_err(Error::io("cannot write", &this.path))
+        result
+    }
+
+    async fn replace_files(&self, bytes: Vec<u8>) -> Result<()> {
+        let this = &self.checkpointing;
+        if this.written.get() == 0 {
+            files::write_generation(&self.disk, &this.dir, this.generation).await?;
+        }
+        files::write(&self.disk, &this.dir, bytes).await
     }
 
     pub(super) fn partitions_now(&self) -> Vec<Rc<Inner<D>>> {
@@ -294,8 +300,11 @@ impl<D: Disk> Inner<D> {
                 if state.synced.offset >= end {
                     return Ok(());
                 }
-                if !state.takes_writes() {
-                    return Err(Error::Failed(self.id));
+                match state.health {
+                    Health::Good => {}
+                    // Who waits for room may be the one who makes it.
+                    Health::DiskFull { .. } => return Err(Error::DiskFull(self.id)),
+                    _ => return Err(Error::Failed(self.id)),
                 }
             }
             changed.await;

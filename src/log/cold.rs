@@ -73,6 +73,14 @@ struct Place {
     sealed: bool,
 }
 
+/// What of a segment's index is not in memory.
+enum Missing {
+    /// All of it: its files have it.
+    Sealed,
+    /// Of the segment that is written to, what recovery has not read.
+    Head,
+}
+
 /// One of the bounded number of cold reads.
 struct Turn<'a>(&'a Cold);
 
@@ -105,9 +113,15 @@ impl<D: Disk> Partition<D> {
     }
 
     /// As `read_cold`, always with the bytes.
-    pub(super) async fn read_bytes(&self, from: Offset, up_to: Offset, out: &mut ReadOut) -> Result<(), Error> {
+    pub(super) async fn read_bytes(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        up_to: Offset,
+        out: &mut ReadOut,
+    ) -> Result<(), Error> {
         let _turn = self.0.shard.cold_turn().await;
-        let wanted = Wanted { from, max_bytes: BLOCK_LEN, up_to, one: true };
+        let wanted = Wanted { from, max_bytes, up_to, one: true };
         let result = self.0.read_direct(&wanted, out).await;
         self.0.still_there(from, result)
     }
@@ -137,16 +151,26 @@ impl<D: Disk> Shard<D> {
 
 impl<D: Disk> Inner<D> {
     async fn place_of(&self, from: Offset) -> Result<Place, Error> {
-        let (mut place, from_disk) = {
+        let (mut place, missing) = {
             let state = self.state.borrow();
             if state.health == Health::Closed {
                 return Err(Error::Closed);
             }
             state.place_of(from)
         };
-        if from_disk {
-            let failed = |_| Error::Io { segment: place.segment, source: std::io::Error::other("no index") };
-            place.position = u64::from(self.sealed_index(place.segment).await.map_err(failed)?.lookup(from));
+        let failed = |_| Error::Io { segment: place.segment, source: std::io::Error::other("no index") };
+        match missing {
+            None => {}
+            Some(Missing::Sealed) => {
+                place.position = u64::from(self.sealed_index(place.segment).await.map_err(failed)?.lookup(from));
+            }
+            Some(Missing::Head) => {
+                self.complete_index(place.segment).await.map_err(failed)?;
+                let state = self.state.borrow();
+                let segment = state.segments.iter().find(|segment| segment.base == place.segment);
+                let index = segment.and_then(|segment| segment.index.as_ref());
+                place.position = index.map_or(0, |index| u64::from(index.lookup(from)));
+            }
         }
         Ok(place)
     }
@@ -246,20 +270,28 @@ impl<D: Disk> Inner<D> {
 }
 
 impl State {
-    /// Where to look for `from`, and whether the segment's index on the disk says it better.
-    fn place_of(&self, from: Offset) -> (Place, bool) {
+    /// Where to look for `from`, and what of the segment's index would say it better.
+    fn place_of(&self, from: Offset) -> (Place, Option<Missing>) {
         let segment = &self.segments[self.segment_of(from)];
         let sealed = segment.stage >= Stage::Sealed;
         let end = segment.len.min(self.written.pos.saturating_sub(segment.start));
         let mut place = Place { segment: segment.base, position: 0, exact: from == segment.base, end, sealed };
         let hint = self.hints.iter().flatten().find(|hint| hint.offset == from && hint.segment == segment.base);
-        if let Some(hint) = hint {
-            place.position = hint.position;
-            place.exact = true;
-        } else if let Some(index) = &segment.index {
-            place.position = u64::from(index.lookup(from));
-        }
-        (place, hint.is_none() && from != segment.base && segment.index.is_none())
+        let missing = match (hint, &segment.index, segment.unindexed) {
+            (Some(hint), ..) => {
+                place.position = hint.position;
+                place.exact = true;
+                None
+            }
+            _ if from == segment.base => None,
+            (None, None, _) => Some(Missing::Sealed),
+            (None, Some(_), Some(head)) if from < head.end => Some(Missing::Head),
+            (None, Some(index), head) => {
+                place.position = u64::from(index.lookup(from)).max(head.map_or(0, |head| head.len));
+                None
+            }
+        };
+        (place, missing)
     }
 
     fn note_hint(&mut self, hint: Hint, now_ms: i64) {

@@ -66,6 +66,21 @@ impl IndexBuilder {
         self.since_entry = self.since_entry.saturating_add(len);
     }
 
+    /// This index of the first part of a segment and `rest`, that of what follows there, as one.
+    #[must_use]
+    pub fn followed_by(mut self, rest: &Self) -> Self {
+        self.add_time();
+        self.offsets.extend(&rest.offsets);
+        let known = self.max_timestamp.0;
+        self.times.extend(rest.times.iter().filter(|(timestamp, _)| *timestamp > known));
+        if rest.max_timestamp.0 > known {
+            self.max_timestamp = rest.max_timestamp;
+        }
+        self.since_entry =
+            if rest.offsets.is_empty() { self.since_entry.saturating_add(rest.since_entry) } else { rest.since_entry };
+        self
+    }
+
     /// Whether no more entries can be made: time for the next segment.
     pub fn is_full(&self) -> bool {
         self.offsets.len() >= self.entries_max

@@ -9,12 +9,11 @@ use std::rc::Rc;
 
 use duramen_wire::ids::{Offset, TopicPartitionId};
 
-use super::disk::{Access, Disk};
+use super::disk::Disk;
 use super::index::{IndexBuilder, SealedIndex};
 use super::log::{Error, Result, Shard};
 use super::partition::Inner;
 use super::paths;
-use super::recovery::{Item, Reader};
 use super::segment::Stage;
 
 /// Bytes of sealed indexes that are kept in memory.
@@ -91,7 +90,7 @@ impl<D: Disk> Inner<D> {
         let index = match self.read_index(base, end, len).await {
             Some(index) => index,
             None => {
-                let builder = self.rebuild_index(base).await?;
+                let builder = self.read_for_index(base, None).await?;
                 self.write_index_files(base, &builder).await?;
                 let [offsets, times] = [builder.encode_offset_index(), builder.encode_time_index()];
                 SealedIndex::decode(base, end, len, offsets, times).expect("an index that was just built is valid")
@@ -112,14 +111,14 @@ impl<D: Disk> Inner<D> {
     }
 
     async fn write_index(&self, base: Offset) -> Result<()> {
-        let complete = {
+        self.complete_index(base).await?;
+        let known = {
             let state = self.state.borrow();
-            let segment = &state.segments[state.segment_of(base)];
-            segment.index.clone().filter(|_| segment.index_complete)
+            state.segments.iter().find(|segment| segment.base == base).and_then(|segment| segment.index.clone())
         };
-        let builder = match complete {
+        let builder = match known {
             Some(builder) => builder,
-            None => self.rebuild_index(base).await?,
+            None => self.read_for_index(base, None).await?,
         };
         self.write_index_files(base, &builder).await
     }
@@ -131,26 +130,6 @@ impl<D: Disk> Inner<D> {
             self.shard.disk.write_small(&path, bytes).await.map_err(Error::io("cannot write", &path))?;
         }
         Ok(())
-    }
-
-    /// Reads a whole segment for its index.
-    async fn rebuild_index(&self, base: Offset) -> Result<IndexBuilder> {
-        let path = paths::segment(&self.dir, base, "log");
-        let file = self.shard.disk.open(&path, Access::Direct).await.map_err(Error::io("cannot open", &path))?;
-        let mut builder = {
-            let config = &self.state.borrow().config;
-            IndexBuilder::new(base, config.index_interval_bytes, config.segment_index_bytes)
-        };
-        let mut reader = Reader::new(self.shard.disk.clone());
-        let mut scan = reader.segment(&path, file, 0).await?;
-        let mut expected = base;
-        loop {
-            let position = scan.position;
-            let Item::Batch(header) = scan.next(expected).await? else { return Ok(builder) };
-            let last = header.last_offset();
-            builder.append(expected, position as u32, header.max_timestamp, last, header.total_len() as u32);
-            expected = last.plus(1);
-        }
     }
 
     fn unindexed(&self) -> Option<Offset> {

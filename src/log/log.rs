@@ -62,6 +62,8 @@ pub enum Error {
     Unknown(TopicPartitionId),
     #[error("partition {0} has failed before and can no longer be synced")]
     Failed(TopicPartitionId),
+    #[error("the disk is full, and partition {0} cannot be synced now")]
+    DiskFull(TopicPartitionId),
     #[error("the log is closed")]
     Closed,
 }

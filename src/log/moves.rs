@@ -3,10 +3,13 @@
 //! Order of steps, and why it is safe to stop between any two:
 //! - Create: make the directory, write `partition.metadata` in it (stable), sync the data directory. A directory without
 //!   that file holds nothing and is removed by recovery. The first segment file is made by the first write.
-//! - Release: refuse appends, write and sync everything, cut the file to its data, forget. The record in this shard's
-//!   checkpoint stays in the file until it is written next; it is true, only older than what the adopter writes.
+//! - Release: refuse appends, write and sync everything, cut the file to its data, forget. The record of the partition
+//!   stays in this shard's checkpoint, through every checkpoint that is written meanwhile, until the adopter's is durable
+//!   and `let_go` is called. Whatever fails before the partition is forgotten, it goes on here.
 //! - Adopt: raise the partition's generation and make a checkpoint that says so durable; only then are frames written. So
-//!   frames and records of earlier owners carry a smaller generation and are ignored.
+//!   frames and records of earlier owners carry a smaller generation: where two checkpoints have a record, the higher
+//!   generation wins, and both are true. If the checkpoint cannot be written, the partition is given back; its next
+//!   adopter takes a generation that is higher still, since nobody knows whether the file has the one that failed.
 //! - Delete: stop writing, rename the directory aside (`-delete`), sync the data directory, then remove the files. After
 //!   the rename nobody finds the partition; what is left is removed by recovery.
 
@@ -28,6 +31,13 @@ use super::producers::Producers;
 use super::segment::{Segment, next_start};
 use super::tail::{Mark, Tail};
 use super::wait::Event;
+
+/// An adoption that failed, with the partition, for another try here or elsewhere.
+#[derive(Debug)]
+pub struct NotAdopted {
+    pub state: Box<PartitionState>,
+    pub error: Error,
+}
 
 /// A partition that no log has: all of it is synced in its segments, and this is what is known of them.
 #[derive(Debug)]
@@ -74,7 +84,7 @@ impl<D: Disk> Log<D> {
         shard.insert(state, config, epoch, now_ms)
     }
 
-    /// Takes over partitions that recovery has found, or that another shard has released.
+    /// Takes over partitions that recovery has found.
     pub async fn adopt_all(
         &self,
         states: Vec<(PartitionState, PartitionConfig, LeaderEpoch)>,
@@ -85,52 +95,70 @@ impl<D: Disk> Log<D> {
         if let Some((state, ..)) = states.iter().find(|(state, ..)| shard.partitions.borrow().contains_key(&state.id)) {
             return Err(Error::Exists(state.id));
         }
-        let mut adopted = Vec::with_capacity(states.len());
-        for (mut state, config, epoch) in states {
-            state.generation += 1;
-            adopted.push(shard.build(state, config, epoch, now_ms));
-        }
-        for inner in &adopted {
-            let state = inner.state.borrow();
-            let statement =
-                state.statement.clone().map(|old| PartitionCheckpoint { generation: inner.generation, ..old });
-            shard.checkpointing.insert(statement.unwrap_or_else(|| state.snapshot(inner)));
-        }
-        shard.write_checkpoint(false).await?;
-        let adopted: Vec<_> = adopted.into_iter().map(Partition).collect();
-        for partition in &adopted {
-            shard.partitions.borrow_mut().insert(partition.id(), partition.clone());
-        }
-        shard.retention_due_by(now_ms);
-        Ok(adopted)
+        let next = |(state, config, epoch)| shard.build_next(state, config, epoch, now_ms);
+        let adopted: Vec<_> = states.into_iter().map(next).collect();
+        shard.record_adopted(&adopted).await?;
+        Ok(adopted.into_iter().map(|inner| shard.host(inner)).collect())
     }
 
-    /// Takes over one partition. For many, `adopt_all` writes one checkpoint.
+    /// Takes over one partition that this shard or another has released.
+    ///
+    /// # Errors
+    /// It is here already, or no checkpoint could be written.
     pub async fn adopt(
         &self,
         state: PartitionState,
         config: PartitionConfig,
         epoch: LeaderEpoch,
         now_ms: i64,
-    ) -> Result<Partition<D>> {
-        let id = state.id;
-        let adopted = self.adopt_all(vec![(state, config, epoch)], now_ms).await?;
-        adopted.into_iter().next().ok_or(Error::Unknown(id))
+    ) -> std::result::Result<Partition<D>, NotAdopted> {
+        let shard = self.shard();
+        shard.now_ms.set(now_ms);
+        if shard.find(state.id).is_some() {
+            let error = Error::Exists(state.id);
+            return Err(NotAdopted { state: Box::new(state), error });
+        }
+        let adopted = [shard.build_next(state, config, epoch, now_ms)];
+        let recorded = shard.record_adopted(&adopted).await;
+        let [inner] = adopted;
+        match recorded {
+            Ok(()) => Ok(shard.host(inner)),
+            Err(error) => Err(NotAdopted { state: Box::new(inner.take_state()), error }),
+        }
     }
 
     /// Writes and syncs a partition and gives it up, for another shard to adopt. The background work must be running.
+    /// This shard's checkpoint goes on speaking of it until `let_go`.
+    ///
+    /// # Errors
+    /// It is not here, or could not be brought to rest. Then it is here as before, or, after a failed write or sync,
+    /// poisoned as by any other.
     pub async fn release(&self, id: TopicPartitionId) -> Result<PartitionState> {
         let shard = self.shard();
         let inner = shard.find(id).ok_or(Error::Unknown(id))?;
-        let corrupt = match inner.state.borrow().health {
-            Health::Corrupt { segment, position } => Some((segment, position)),
-            _ => None,
-        };
-        inner.quiesce().await?;
-        inner.cut_to_data().await?;
+        let mut rested = inner.quiesce().await;
+        if rested.is_ok() {
+            rested = inner.cut_to_data().await;
+        }
+        if let Err(error) = rested {
+            inner.state.borrow_mut().closing = false;
+            inner.settle();
+            return Err(error);
+        }
+        if inner.state.borrow().takes_writes() {
+            let statement = inner.state.borrow().snapshot(&inner);
+            drop(shard.checkpointing.insert(statement));
+        }
+        let state = inner.take_state();
         shard.forget(&inner);
-        shard.checkpointing.remove(id);
-        Ok(inner.take_state(corrupt))
+        Ok(state)
+    }
+
+    /// Ends what this shard's checkpoint says of a partition that it has released: another's says more now, durably.
+    pub fn let_go(&self, id: TopicPartitionId) {
+        if self.shard().find(id).is_none() {
+            self.shard().checkpointing.remove(id);
+        }
     }
 
     /// Removes a partition and its files. When this ends, it will not come back after any crash.
@@ -166,6 +194,48 @@ impl<D: Disk> Shard<D> {
             state: RefCell::new(State::open(state, config, epoch, now_ms)),
             changed: Event::default(),
         })
+    }
+
+    /// The partition as its next owner has it.
+    fn build_next(
+        self: &Rc<Self>,
+        mut state: PartitionState,
+        config: PartitionConfig,
+        epoch: LeaderEpoch,
+        now_ms: i64,
+    ) -> Rc<Inner<D>> {
+        state.generation += 1;
+        self.build(state, config, epoch, now_ms)
+    }
+
+    /// Makes a checkpoint durable that knows these partitions by their generations. If that fails, the records are what
+    /// they were.
+    async fn record_adopted(&self, adopted: &[Rc<Inner<D>>]) -> Result<()> {
+        let record = |inner: &Rc<Inner<D>>| {
+            let state = inner.state.borrow();
+            let statement =
+                state.statement.clone().map(|old| PartitionCheckpoint { generation: inner.generation, ..old });
+            let statement = statement.unwrap_or_else(|| state.snapshot(inner));
+            (inner.id, self.checkpointing.insert(statement))
+        };
+        let before: Vec<_> = adopted.iter().map(record).collect();
+        let written = self.write_checkpoint(false).await;
+        if written.is_err() {
+            for (id, record) in before {
+                match record {
+                    Some(record) => drop(self.checkpointing.insert(record)),
+                    None => self.checkpointing.remove(id),
+                }
+            }
+        }
+        written
+    }
+
+    fn host(&self, inner: Rc<Inner<D>>) -> Partition<D> {
+        let partition = Partition(inner);
+        self.partitions.borrow_mut().insert(partition.id(), partition.clone());
+        self.retention_due_by(self.now_ms.get());
+        partition
     }
 
     fn insert(
@@ -241,8 +311,14 @@ impl<D: Disk> Inner<D> {
         let path = paths::segment(&self.dir, base, "log");
         let disk = &self.shard.disk;
         let file = disk.open(&path, Access::Direct).await.map_err(Error::io("cannot open", &path))?;
-        disk.set_len(&file, len).await.map_err(Error::io("cannot cut", &path))?;
-        disk.sync(&file).await.map_err(Error::io("cannot sync", &path))
+        let cut = match disk.set_len(&file, len).await {
+            Ok(()) => disk.sync(&file).await,
+            failed => failed,
+        };
+        cut.map_err(|cause| {
+            self.poison(&cause);
+            Error::io("cannot cut", &path)(cause)
+        })
     }
 
     /// Ends the partition's life in this log.
@@ -258,8 +334,12 @@ impl<D: Disk> Inner<D> {
         self.changed.notify();
     }
 
-    fn take_state(&self, corrupt: Option<(Offset, u64)>) -> PartitionState {
+    fn take_state(&self) -> PartitionState {
         let mut state = self.state.borrow_mut();
+        let corrupt = match state.health {
+            Health::Corrupt { segment, position } => Some((segment, position)),
+            _ => None,
+        };
         PartitionState {
             id: self.id,
             topic: self.topic.clone(),
@@ -343,6 +423,7 @@ impl State {
             read_ends: Default::default(),
             hints: [None; super::cold::HINTS],
             hint_next: 0,
+            indexing: false,
             closing: false,
             restless: false,
             last_append_ms: now_ms,

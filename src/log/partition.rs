@@ -122,6 +122,8 @@ pub(super) struct State {
     pub read_ends: ReadEnds,
     pub hints: [Option<Hint>; HINTS],
     pub hint_next: usize,
+    /// The index of a segment is being completed.
+    pub indexing: bool,
     /// On its way out of this log: no more appends.
     pub closing: bool,
     /// In the shard's list of partitions that have something due.

@@ -4,6 +4,7 @@ use duramen_wire::ids::Offset;
 
 use super::index::IndexBuilder;
 use super::memory::CHUNK_LEN;
+use super::reindex::Unindexed;
 use super::tail::Mark;
 
 /// A stretch of a partition in one file.
@@ -22,8 +23,8 @@ pub(super) struct Segment {
     pub stage: Stage,
     /// The index while it is in memory; afterwards it is read from its files.
     pub index: Option<IndexBuilder>,
-    /// Whether that index knows all batches of the segment: after recovery it may lack those that were not read.
-    pub index_complete: bool,
+    /// What that index lacks: after recovery, the batches that were not read.
+    pub unindexed: Option<Unindexed>,
     /// When it was last read from the disk, and before that.
     pub read_ms: [i64; 2],
     /// Whether the file exists, maybe not yet its name on stable storage.
@@ -56,7 +57,7 @@ impl Segment {
             first_timestamp: None,
             stage: Stage::Active,
             index: Some(index),
-            index_complete: true,
+            unindexed: None,
             read_ms: [i64::MIN; 2],
             created: false,
             zeroed: 0,

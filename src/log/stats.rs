@@ -77,6 +77,8 @@ counters! {
     /// Bytes that cold reads took from the disk, and how often one had to wait for its turn.
     cold_read_bytes,
     cold_read_waits,
+    /// Bytes of segments that were read to make or to complete an index.
+    index_bytes_read,
 }
 
 impl<D: Disk> Log<D> {

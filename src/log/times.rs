@@ -5,7 +5,7 @@ use duramen_wire::ids::{LeaderEpoch, Offset};
 use duramen_wire::slices::Slices;
 
 use super::disk::Disk;
-use super::partition::{Health, Partition};
+use super::partition::{Health, Partition, State};
 use super::read::{Error, ReadKind, ReadOut};
 
 /// Bytes looked through at a time.
@@ -53,7 +53,7 @@ impl<D: Disk> Partition<D> {
         let mut largest = None;
         while from < end {
             if matches!(self.read(from, STEP, end, true, &mut out)?, ReadKind::Cold) {
-                self.read_bytes(from, end, &mut out).await?;
+                self.read_bytes(from, STEP, end, &mut out).await?;
             }
             let pieces: Vec<&[u8]> = out.slices.iter().map(|slice| slice.as_slice()).collect();
             let mut bytes = Slices::new(&pieces);
@@ -91,7 +91,7 @@ impl<D: Disk> Partition<D> {
                 return Ok(None);
             }
             match self.read(from, STEP, end, true, &mut out)? {
-                ReadKind::Cold => self.read_bytes(from, end, &mut out).await?,
+                ReadKind::Cold => self.read_bytes(from, STEP, end, &mut out).await?,
                 ReadKind::Hot | ReadKind::File { .. } => {}
             }
             let pieces: Vec<&[u8]> = out.slices.iter().map(|slice| slice.as_slice()).collect();
@@ -117,17 +117,17 @@ impl<D: Disk> Partition<D> {
 
     /// The offset from which to look, by the segment's index.
     async fn time_lookup(&self, segment: Offset, timestamp: i64) -> Offset {
-        let (sealed, found) = {
-            let state = self.0.state.borrow();
-            let segment = &state.segments[state.segment_of(segment)];
-            let index = segment.index.as_ref().filter(|_| segment.index_complete);
-            (segment.index.is_none(), index.map(|index| index.lookup_time(timestamp)))
+        let index_of = |state: &State| {
+            let found = state.segments.iter().find(|found| found.base == segment)?;
+            Some(found.index.as_ref().map(|index| index.lookup_time(timestamp)))
         };
-        match found {
-            Some(found) => found,
-            None if sealed => self.0.sealed_index(segment).await.map_or(segment, |index| index.lookup_time(timestamp)),
-            None => segment,
+        if index_of(&self.0.state.borrow()) == Some(None) {
+            return self.0.sealed_index(segment).await.map_or(segment, |index| index.lookup_time(timestamp));
         }
+        // Without the whole index, the whole segment is looked through.
+        let completed = self.0.complete_index(segment).await;
+        let found = index_of(&self.0.state.borrow()).flatten();
+        found.filter(|_| completed.is_ok()).unwrap_or(segment)
     }
 }
 

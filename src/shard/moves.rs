@@ -6,15 +6,16 @@ use super::Shard;
 use super::metadata::partition_config;
 use crate::config::Settings;
 use crate::errors::chain;
-use crate::log::PartitionState;
+use crate::log::{NotAdopted, PartitionState};
 
 impl Shard {
     /// Gives a partition up, with everything synced. Producers whose records were committed on the way are told so;
     /// all other clients that wait are told that the partition is not here.
     ///
     /// # Errors
-    /// It is not here, or could not be synced; in words for people. The partition stays, and takes no more writes.
-    pub async fn release(&self, id: TopicPartitionId) -> Result<PartitionState, String> {
+    /// It is not here, or could not be brought to rest; in words for people. The partition stays and is served as before,
+    /// unless a write or sync of it has failed.
+    pub async fn release(&self, id: TopicPartitionId) -> Result<Box<PartitionState>, String> {
         let state = self.log().release(id).await.map_err(|error| chain(&error))?;
         let mut done = Vec::new();
         if let Some(hosted) = self.partitions.borrow_mut().get_mut(id) {
@@ -22,23 +23,34 @@ impl Shard {
         }
         done.into_iter().for_each(|batch| self.answer_append(batch));
         self.unhost(id);
-        Ok(state)
+        Ok(Box::new(state))
     }
 
-    /// Takes a partition over that another shard has released.
+    /// Takes a partition over that a shard has released.
     ///
     /// # Errors
-    /// The metadata does not know it, or the log cannot be written; in words for people.
-    pub async fn adopt(&self, state: PartitionState, settings: &Settings, node_id: i32) -> Result<(), String> {
+    /// The metadata does not know it, or the log cannot be written. The partition comes back, with words for people.
+    pub async fn adopt(
+        &self,
+        state: Box<PartitionState>,
+        settings: &Settings,
+        node_id: i32,
+    ) -> Result<(), (Box<PartitionState>, String)> {
         let id = state.id;
-        let (config, epoch) = {
+        let placed = {
             let image = self.image.borrow();
-            let topic = image.topic(id.topic).ok_or("the metadata has no such topic")?;
-            let partition = image.partition(id.topic, id.partition).ok_or("the metadata has no such partition")?;
-            (partition_config(&image, settings, node_id, topic), partition.leader_epoch)
+            let topic = image.topic(id.topic).zip(image.partition(id.topic, id.partition));
+            topic.map(|(topic, placed)| (partition_config(&image, settings, node_id, topic), placed.leader_epoch))
         };
-        let log = self.log().adopt(state, config, epoch, self.now_ms()).await.map_err(|error| chain(&error))?;
-        self.partitions.borrow_mut().insert(id, log);
-        Ok(())
+        let Some((config, epoch)) = placed else {
+            return Err((state, "the metadata has no such partition".to_string()));
+        };
+        match self.log().adopt(*state, config, epoch, self.now_ms()).await {
+            Ok(log) => {
+                self.partitions.borrow_mut().insert(id, log);
+                Ok(())
+            }
+            Err(NotAdopted { state, error }) => Err((state, chain(&error))),
+        }
     }
 }

@@ -92,16 +92,11 @@ fn config(services: &Services) -> Config {
 
 async fn load(shard: Rc<Shard>, host: Rc<Host>, log: Partition<RealDisk>) {
     let services = Services::of(&shard);
-    let snapshot = services.groups.snapshots.borrow_mut().remove(&attachment_name(&host));
-    let config = config(&services);
-    let mut loader = match snapshot.map(|bytes| Loader::from_snapshot(config.clone(), &bytes)) {
-        Some(Ok(loader)) => loader,
-        Some(Err(error)) => {
-            tracing::warn!(partition = %host.id, error = chain(&error), "a snapshot of groups is of no use; replaying all");
-            Loader::new(config)
-        }
-        None => Loader::new(config),
-    };
+    let snapshots = services.groups.snapshots.borrow_mut().remove(&attachment_name(&host)).unwrap_or_default();
+    let mut loader = begin(host.id, &config(&services), &snapshots, log.log_end());
+    // If much is replayed, the next checkpoint gets a new snapshot at once: else a run of short lives would never take
+    // one, and each would replay more.
+    host.snapshot_at.set(loader.next_offset());
     if let Err(error) = replay(&shard, &log, &mut loader).await {
         tracing::error!(partition = %host.id, error, "groups cannot be loaded; their coordinator stays unavailable");
         return;
@@ -109,9 +104,27 @@ async fn load(shard: Rc<Shard>, host: Rc<Host>, log: Partition<RealDisk>) {
     finish(&services.groups, &shard, &host, loader);
 }
 
+/// The loader that has the least to replay. Several shards may have kept a snapshot, where the partition has moved; one
+/// that goes beyond the log is of a log that was cut since.
+fn begin(id: TopicPartitionId, config: &Config, snapshots: &[Vec<u8>], log_end: Offset) -> Loader {
+    let mut best = Loader::new(config.clone());
+    for snapshot in snapshots {
+        match Loader::from_snapshot(config.clone(), snapshot) {
+            Ok(loader) if loader.next_offset() > log_end.0 => {
+                tracing::warn!(partition = %id, "a snapshot of groups goes beyond the log, and is passed over");
+            }
+            Ok(loader) if loader.next_offset() > best.next_offset() => best = loader,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(partition = %id, error = chain(&error), "a snapshot of groups cannot be used, and is passed over");
+            }
+        }
+    }
+    best
+}
+
 /// From here on the coordinator answers.
 fn finish(groups: &Groups, shard: &Shard, host: &Host, loader: Loader) {
-    host.snapshot_at.set(loader.next_offset());
     let mut effects = Vec::new();
     *host.coordinator.borrow_mut() = Some(loader.finish(shard.now_ms(), &mut effects));
     groups.carry_out(host, effects);
@@ -299,5 +312,29 @@ impl Groups {
     /// Answers and appends under way, for metrics.
     pub fn under_way(&self) -> usize {
         self.waiting.borrow().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use duramen_wire::ids::TopicId;
+
+    use super::*;
+
+    /// A snapshot that is true up to `offset`.
+    fn snapshot(offset: i64) -> Vec<u8> {
+        let mut loader = Loader::new(Config::default());
+        loader.skip_to(offset);
+        loader.finish(0, &mut Vec::new()).snapshot().unwrap()
+    }
+
+    #[test]
+    fn the_newest_snapshot_that_the_log_bears_out_counts() {
+        let id = TopicPartitionId { topic: TopicId(uuid::Uuid::from_u128(1)), partition: PartitionIndex(0) };
+        let begin = |snapshots: &[Vec<u8>]| begin(id, &Config::default(), snapshots, Offset(100)).next_offset();
+        assert_eq!(begin(&[]), 0);
+        assert_eq!(begin(&[snapshot(70), snapshot(30)]), 70);
+        assert_eq!(begin(&[snapshot(30), snapshot(101), snapshot(100)]), 100);
+        assert_eq!(begin(&[b"nonsense".to_vec(), snapshot(30)]), 30);
     }
 }

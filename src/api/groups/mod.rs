@@ -36,8 +36,8 @@ pub struct Groups {
     waiting: RefCell<Slab<Waiting>>,
     /// Something is to be appended, or a clock was set.
     work: Rc<Notify>,
-    /// Snapshots that the last checkpoint held, until their coordinator is loaded.
-    pub snapshots: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// Snapshots that the shards' last checkpoints held, by name, until their coordinator is loaded.
+    pub snapshots: RefCell<BTreeMap<String, Vec<Vec<u8>>>>,
 }
 
 /// One coordinator, with what it wants written.
@@ -48,7 +48,7 @@ struct Host {
     to_append: RefCell<VecDeque<(AppendId, Vec<Record>)>>,
     /// Appended, but not yet committed: the append and the offset that must be committed.
     to_commit: RefCell<VecDeque<(AppendId, Offset)>>,
-    /// The offset of the last snapshot that was attached to the checkpoint.
+    /// The offset of the last snapshot that was attached to a checkpoint.
     snapshot_at: Cell<i64>,
 }
 
@@ -107,7 +107,11 @@ async fn ask_at(
 impl Groups {
     /// Coordinators that begin with what their snapshots hold.
     pub fn with_snapshots(snapshots: &[(String, Vec<u8>)]) -> Self {
-        Self { snapshots: RefCell::new(snapshots.iter().cloned().collect()), ..Self::default() }
+        let groups = Self::default();
+        for (name, bytes) in snapshots {
+            groups.snapshots.borrow_mut().entry(name.clone()).or_default().push(bytes.clone());
+        }
+        groups
     }
 
     /// Makes a response wait for its answer.

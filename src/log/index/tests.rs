@@ -146,3 +146,30 @@ fn golden_bytes() {
     assert_eq!(hex(index.encode_offset_index()), "00000005000000c8".to_owned() + "0000000b00000190");
     assert_eq!(hex(index.encode_time_index()), concat!("000000000000004600000004", "000000000000005a00000009"));
 }
+
+proptest! {
+    /// An index that is put together from two finds the same as one that was made in one go, or begins to look earlier.
+    #[test]
+    fn two_halves_make_a_whole(
+        sizes in prop::collection::vec((1..6i64, 61..500u32, 0..1000i64), 2..80),
+        interval in 0..1000u32,
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let batches = batches(&sizes);
+        let (head, rest) = batches.split_at(cut.index(batches.len()));
+        let whole = build(head, interval, 10 << 20).followed_by(&build(rest, interval, 10 << 20));
+        let direct = build(&batches, interval, 10 << 20);
+        prop_assert_eq!(whole.max_timestamp(), direct.max_timestamp());
+        let sealed = seal(&whole, &batches).unwrap();
+        prop_assert_eq!(sealed.max_timestamp(), whole.max_timestamp());
+        for batch in &batches {
+            for offset in [batch.base, batch.last] {
+                prop_assert!(whole.lookup(Offset(offset)) <= batch.position);
+            }
+            let first = batches.iter().find(|each| each.timestamp >= batch.timestamp).unwrap();
+            prop_assert!(whole.lookup_time(batch.timestamp).0 <= first.last);
+        }
+        let far = |index: &IndexBuilder| batches.iter().map(|batch| batch.position - index.lookup(Offset(batch.last))).max();
+        prop_assert!(far(&whole) <= far(&direct).map(|far| far + interval + 500));
+    }
+}

@@ -1,7 +1,7 @@
 //! Bringing a data directory to order after any end of the last run: once, before any shard's log is opened.
 //!
-//! For each shard directory: its checkpoint, then the frames of its journal and ring that carry the checkpoint's
-//! generation. For each partition directory: what the checkpoint with the highest partition generation says of it is
+//! For each shard directory: its checkpoint (or the copy of it), then the frames of its journal and ring that carry the
+//! checkpoint's generation. For each partition directory: what the checkpoint with the highest partition generation says of it is
 //! trusted, and not read; what lies behind is read, every CRC checked; then the frames are replayed in offset order. What
 //! remains behind the end is cut, and kept beside the log. All of it is synced before this ends, so the first checkpoint
 //! of the new generation may say so, and the old frames are needed no more.
@@ -11,6 +11,10 @@
 //! What is below the known stable end (checkpoint, journal frames) and not good is corruption: such a partition is not
 //! touched, serves what precedes it, and refuses writes. Work is bounded by what was written since the checkpoints, plus
 //! the journal and the ring.
+//!
+//! Where both files of a checkpoint are damaged, its statements are lost: then the partitions of which no checkpoint
+//! speaks are read whole, the frames of the shard's last generation are replayed, and since nobody knows what was synced,
+//! a bad batch counts as corruption, unless the frames go on from there.
 
 mod cut;
 mod partition;
@@ -22,14 +26,15 @@ use std::path::{Path, PathBuf};
 
 use duramen_wire::ids::{PartitionIndex, ShardId, TopicId, TopicPartitionId};
 
+use super::checkpoint::files::{self, Kept};
 use super::checkpoint::{Checkpoint, PartitionCheckpoint};
 use super::disk::{Access, Disk};
 use super::frame::{self, Entry};
 use super::log::{Error, Result};
 use super::memory::BLOCK_LEN;
 use super::moves::PartitionState;
+use super::paths;
 use super::ring::RING_ALIGN;
-use super::{checkpointing, paths};
 use partition::Found;
 pub use report::Note;
 pub(super) use scan::{Item, Reader};
@@ -66,6 +71,8 @@ pub(super) struct Framed {
 struct Statements {
     records: BTreeMap<TopicPartitionId, PartitionCheckpoint>,
     frames: BTreeMap<TopicPartitionId, Vec<Framed>>,
+    /// Some shard's records are missing, and nobody knows of which partitions.
+    incomplete: bool,
 }
 
 /// Recovers everything below `data_dir`. No log may be open there.
@@ -74,13 +81,17 @@ pub async fn recover<D: Disk>(disk: &D, data_dir: &Path, now_ms: i64) -> Result<
     let mut reader = Reader::new(disk.clone());
     let shards = shard_dirs(disk, data_dir).await?;
     let mut checkpoints = Vec::new();
+    let mut statements = Statements::default();
     for (shard, dir) in shards {
-        match checkpointing::read(disk, &dir.join("checkpoint")).await? {
-            Some(checkpoint) => checkpoints.push((shard, dir, checkpoint)),
-            None => recovered.clean = false,
+        match read_checkpoint(disk, shard, &dir, &mut recovered.report).await? {
+            Kept::Whole(checkpoint) => checkpoints.push((shard, dir, checkpoint)),
+            Kept::Lost { generation } => {
+                statements.incomplete = true;
+                checkpoints.push((shard, dir, Checkpoint::without_statements(shard, generation)));
+            }
+            Kept::Nothing => recovered.clean = false,
         }
     }
-    let mut statements = Statements::default();
     for (shard, _, checkpoint) in &mut checkpoints {
         recovered.clean &= checkpoint.clean;
         for (name, bytes) in std::mem::take(&mut checkpoint.attachments) {
@@ -98,6 +109,19 @@ pub async fn recover<D: Disk>(disk: &D, data_dir: &Path, now_ms: i64) -> Result<
     recovered.bytes_read = reader.bytes_read;
     recovered.batches_checked = reader.batches;
     Ok(recovered)
+}
+
+/// What is left of a shard's checkpoint; what is damaged of it is reported, and kept.
+async fn read_checkpoint<D: Disk>(disk: &D, shard: ShardId, dir: &Path, report: &mut Vec<Note>) -> Result<Kept> {
+    let files::Found { kept, damaged } = files::read(disk, dir).await?;
+    for damaged in damaged {
+        let renamed = files::keep(disk, &damaged).await;
+        report.push(Note::CheckpointDamaged { path: damaged.path, why: damaged.why, kept: renamed });
+    }
+    if matches!(kept, Kept::Lost { .. }) {
+        report.push(Note::CheckpointLost { shard });
+    }
+    Ok(kept)
 }
 
 /// Sets a partition's directory aside that does not belong to the topic that the metadata knows by its name. Returns
@@ -132,7 +156,8 @@ impl Statements {
         for frame in frame::scan(image, align, checkpoint.generation) {
             for (entry, bytes) in frame.entries() {
                 let record = self.records.get(&entry.id);
-                if record.is_none_or(|record| record.generation == entry.generation) {
+                // A later generation than the record's has its record in a checkpoint that is lost.
+                if record.is_none_or(|record| record.generation <= entry.generation) {
                     let framed = Framed { entry, bytes: bytes.to_vec(), stable };
                     self.frames.entry(entry.id).or_default().push(framed);
                 }
@@ -170,7 +195,8 @@ async fn recover_partitions<D: Disk>(
         let newest = frames.iter().map(|framed| framed.entry.generation).max();
         frames.retain(|framed| Some(framed.entry.generation) == newest);
         recovered.frames_replayed += frames.len() as u64;
-        let found = Found { id, topic, dir: &dir, record, frames, now_ms };
+        let unsure = statements.incomplete && record.is_none();
+        let found = Found { id, topic, dir: &dir, record, frames, unsure, now_ms };
         recovered.partitions.push(found.recover(reader, &mut recovered.report).await?);
     }
     let missing = statements.records.into_iter().map(|(id, record)| Note::Missing { id, topic: record.topic });

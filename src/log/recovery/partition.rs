@@ -23,6 +23,7 @@ use crate::log::log::{Error, Result};
 use crate::log::moves::PartitionState;
 use crate::log::paths;
 use crate::log::producers::Producers;
+use crate::log::reindex::Unindexed;
 use crate::log::segment::{Segment, Stage};
 
 /// A partition directory, and what is said of it elsewhere.
@@ -33,6 +34,8 @@ pub(super) struct Found<'a> {
     pub record: Option<PartitionCheckpoint>,
     /// Of one generation.
     pub frames: Vec<Framed>,
+    /// What was said of it may be lost: any of it may have been synced.
+    pub unsure: bool,
     pub now_ms: i64,
 }
 
@@ -65,6 +68,10 @@ impl Found<'_> {
         let kept = self.remove_below(&reader.disk, &bases, Offset(removable)).await?;
         self.read_segments(reader, &kept, &mut progress).await?;
         self.replay(&mut progress, report);
+        if self.unsure && progress.is_broken() {
+            // Something lies behind the end, and may have been synced.
+            progress.known_end = progress.known_end.max(progress.state.log_end.plus(1));
+        }
         if progress.state.log_end < progress.known_end {
             return Ok(self.corrupt(progress, report));
         }
@@ -152,7 +159,7 @@ impl Found<'_> {
                 return Ok(());
             }
             segment.len = recorded.len;
-            segment.index_complete = recorded.len == 0;
+            segment.unindexed = (recorded.len > 0).then_some(Unindexed { len: recorded.len, end });
             segment.max_timestamp = recorded.max_timestamp;
             segment.first_timestamp = Some(recorded.first_timestamp).filter(|_| recorded.len > 0);
             progress.state.log_end = end;
@@ -210,14 +217,15 @@ impl Found<'_> {
         }
         progress.ensure_segment();
         progress.state.corrupt = Some((segment, position));
-        progress.state.statement = Some(self.statement(progress.known_end));
+        progress.state.statement = Some(self.statement(&progress));
         let (topic, known_end) = (self.topic.to_owned(), progress.known_end);
         report.push(Note::Corrupt { topic, id: self.id, segment, position, known_end, why });
         progress.state
     }
 
     /// What the checkpoint goes on saying of a corrupt partition: that records up to `known_end` were there.
-    fn statement(&self, known_end: Offset) -> PartitionCheckpoint {
+    fn statement(&self, progress: &Progress) -> PartitionCheckpoint {
+        let known_end = progress.known_end;
         match &self.record {
             Some(record) if record.synced_end == known_end.0 => record.clone(),
             // The journal knew of more than the record: then nothing is trusted, and all is read again.
@@ -226,7 +234,7 @@ impl Found<'_> {
                 partition: self.id.partition.0,
                 topic: self.topic.to_owned(),
                 generation: 0,
-                log_start: record.as_ref().map_or(0, |record| record.log_start),
+                log_start: progress.state.log_start.0,
                 synced_end: known_end.0,
                 epoch: record.as_ref().map_or(0, |record| record.epoch),
                 segments: Vec::new(),
@@ -297,11 +305,16 @@ impl Progress {
         self.state.log_end = header.last_offset().plus(1);
     }
 
+    /// Whether something lies behind the end that no frame goes on from.
+    fn is_broken(&self) -> bool {
+        (self.torn.is_some() && self.replayed.is_empty()) || !self.detached.is_empty()
+    }
+
     /// Adds a segment; those before it are sealed.
     fn push(&mut self, segment: Segment) {
         if let Some(last) = self.state.segments.last_mut() {
             // Of a segment that a checkpoint has as sealed, the index files were written, or will be missed when asked for.
-            let read = last.index_complete && last.len > 0;
+            let read = last.unindexed.is_none() && last.len > 0;
             last.stage = if read { Stage::Sealed } else { Stage::Indexed };
             last.index = last.index.take().filter(|_| read);
         }

@@ -1,8 +1,9 @@
 //! What recovery tells the operator.
 
 use std::fmt;
+use std::path::PathBuf;
 
-use duramen_wire::ids::{Offset, TopicPartitionId};
+use duramen_wire::ids::{Offset, ShardId, TopicPartitionId};
 
 /// Something that recovery did beyond reading, or could not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,10 @@ pub enum Note {
     CreationUndone { directory: String },
     /// A partition whose deletion did not end.
     DeletionFinished { directory: String },
+    /// A file of a checkpoint is damaged; its content was kept in the same directory, if it could be read.
+    CheckpointDamaged { path: PathBuf, why: String, kept: Option<String> },
+    /// Neither file of a shard's checkpoint can be used.
+    CheckpointLost { shard: ShardId },
     /// A checkpoint knows a partition that has no directory: it was deleted since, or its directory is lost.
     Missing { id: TopicPartitionId, topic: String },
 }
@@ -72,6 +77,15 @@ impl fmt::Display for Note {
             }
             Self::CreationUndone { directory } => write!(out, "{directory} was never finished and is removed"),
             Self::DeletionFinished { directory } => write!(out, "{directory} was being deleted and is removed"),
+            Self::CheckpointDamaged { path, why, kept } => {
+                let kept = kept.as_ref().map_or("not kept".to_owned(), |name| format!("kept as {name}"));
+                write!(out, "{} cannot be used: {why}; {kept}", path.display())
+            }
+            Self::CheckpointLost { shard } => write!(
+                out,
+                "shard {shard} has no checkpoint that can be used: its partitions are read whole, records that were \
+                 deleted may be back, and any bad batch counts as corruption"
+            ),
             Self::Missing { id, topic } => write!(out, "{topic}-{} has no directory", id.partition),
         }
     }

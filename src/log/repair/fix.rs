@@ -12,6 +12,7 @@ use duramen_wire::ids::{Offset, TopicPartitionId};
 
 use super::verify::{GoodEnd, Problem, Verified, good_end};
 use super::{Error, PartitionDir, Result, entries, partitions};
+use crate::log::checkpoint::files::{CHECKPOINT, COPY};
 use crate::log::checkpoint::{Checkpoint, PartitionCheckpoint, SegmentCheckpoint};
 use crate::log::paths;
 
@@ -98,7 +99,7 @@ fn sync_dir(dir: &Path) -> Result<()> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir))
 }
 
-/// What the shards' checkpoints say of one partition.
+/// What the shards' checkpoints say of one partition, by the shards' directories.
 struct Checkpoints {
     id: Option<TopicPartitionId>,
     files: Vec<(PathBuf, Checkpoint)>,
@@ -110,11 +111,8 @@ impl Checkpoints {
         let id = partition.topic_id.map(|topic| TopicPartitionId { topic, partition: partition.partition });
         let mut files = Vec::new();
         for dir in if shards.is_dir() { entries(&shards)? } else { Vec::new() } {
-            let path = dir.join("checkpoint");
-            if path.is_file() {
-                let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
-                let checkpoint = Checkpoint::decode(&bytes);
-                files.push((path.clone(), checkpoint.map_err(|source| Error::Checkpoint { path, source })?));
+            if let Some(checkpoint) = read_either(&dir)? {
+                files.push((dir, checkpoint));
             }
         }
         Ok(Self { id, files })
@@ -138,7 +136,7 @@ impl Checkpoints {
         let index = self.files.iter().position(|(_, file)| {
             newest.is_none() || file.partitions.iter().any(|each| each.id() == id && Some(each.generation) == newest)
         });
-        let Some((path, file)) = index.map(|index| &mut self.files[index]) else { return Ok(()) };
+        let Some((dir, file)) = index.map(|index| &mut self.files[index]) else { return Ok(()) };
         let old = file.partitions.iter().position(|each| each.id() == id).map(|at| file.partitions.remove(at));
         let mut record = old.unwrap_or_else(|| PartitionCheckpoint {
             topic_id: *id.topic.0.as_bytes(),
@@ -154,8 +152,22 @@ impl Checkpoints {
         });
         shorten(&mut record, partition, end);
         file.partitions.push(record);
-        write_whole(path, &file.encode())
+        let bytes = file.encode();
+        [CHECKPOINT, COPY].iter().try_for_each(|name| write_whole(&dir.join(name), &bytes))
     }
+}
+
+/// A shard's checkpoint, from the first of its files that can be used.
+fn read_either(dir: &Path) -> Result<Option<Checkpoint>> {
+    let mut damaged = None;
+    for path in [CHECKPOINT, COPY].map(|name| dir.join(name)).into_iter().filter(|path| path.is_file()) {
+        let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+        match Checkpoint::decode(&bytes) {
+            Ok(checkpoint) => return Ok(Some(checkpoint)),
+            Err(source) => damaged = damaged.or(Some(Error::Checkpoint { path, source })),
+        }
+    }
+    damaged.map_or(Ok(None), Err)
 }
 
 /// The record of a log that ends at `end`, and that nothing said before counts against.

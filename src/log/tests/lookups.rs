@@ -125,3 +125,82 @@ fn an_idle_log_comes_to_rest_and_has_nothing_due() {
         });
     }
 }
+
+/// What recovery trusts and does not read has no index in memory: it is made once, by the first who needs it.
+#[test]
+fn after_a_start_the_active_segment_is_read_once_for_its_index_and_not_for_each_look_up() {
+    for (seed, how) in [(20, End::Shutdown), (21, End::Kill), (22, End::PowerLoss)] {
+        let mut world = World::new(seed);
+        world.sim.clone().block_on(async {
+            world.start().await;
+            world.create("events", id(1, 0), PartitionConfig { segment_ms: i64::MAX, ..Default::default() }).await;
+            let mut sent = Vec::new();
+            for _ in 0..150 {
+                world.now_ms += 10;
+                let appended = world.append(id(1, 0), 5_000, false).unwrap();
+                sent.push((appended.base_offset, world.now_ms));
+                world.wait_committed().await;
+            }
+            world.log().checkpoint().await.unwrap();
+            let trusted = world.partition(id(1, 0)).size_bytes();
+            world.end(how).await;
+            world.start().await;
+            assert_eq!(world.log().stats().index_bytes_read, 0, "a start reads nothing for readers that never come");
+            // The index has to know what is appended now, too.
+            for _ in 0..40 {
+                world.now_ms += 10;
+                let appended = world.append(id(1, 0), 5_000, false).unwrap();
+                sent.push((appended.base_offset, world.now_ms));
+            }
+            world.wait_committed().await;
+            world.pass(5_000).await;
+            let partition = world.partition(id(1, 0));
+            assert_eq!(partition.segment_count(), 1);
+            for (offset, time) in sent.iter().step_by(9) {
+                let found = partition.offset_for_time(*time).await.unwrap().map(|(offset, time, _)| (offset, time));
+                assert_eq!(found, Some((*offset, *time)), "{}", world.sim);
+            }
+            for _ in 0..30 {
+                world.read(id(1, 0)).await;
+            }
+            let look_ups = sent.len().div_ceil(9) as u64;
+            let stats = world.log().stats();
+            assert_eq!(stats.index_bytes_read, trusted, "once, and no more than was not known");
+            let most = look_ups * 2 * (64 << 10) + 30 * 6 * 110_000;
+            assert!(stats.cold_read_bytes <= most, "{} bytes for {look_ups} look-ups", stats.cold_read_bytes);
+            // A sealed segment has the index of all of it, in its files.
+            world.append(id(1, 0), 900_000, false).unwrap();
+            world.wait_committed().await;
+            world.end(End::Shutdown).await;
+            world.start().await;
+            world.read(id(1, 0)).await;
+        });
+    }
+}
+
+#[test]
+fn look_ups_that_come_together_make_the_index_once() {
+    let mut world = World::new(23);
+    world.sim.clone().block_on(async {
+        world.start().await;
+        world.create("events", id(1, 0), PartitionConfig::default()).await;
+        (0..100).for_each(|_| drop(world.append(id(1, 0), 5_000, false)));
+        world.wait_committed().await;
+        world.end(End::Shutdown).await;
+        world.start().await;
+        let partition = world.partition(id(1, 0));
+        let trusted = partition.size_bytes();
+        for offset in [20, 50, 80, 90] {
+            let partition = partition.clone();
+            world.sim.spawn(async move {
+                let mut out = crate::log::ReadOut::default();
+                let end = partition.log_end();
+                partition.read_cold(Offset(offset), 4_096, end, true, &mut out).await.unwrap();
+            });
+        }
+        world.sim.sleep(100_000).await;
+        let stats = world.log().stats();
+        assert_eq!(stats.index_bytes_read, trusted);
+        assert!(stats.bytes_read_cold >= 4 * 4_096, "all were answered: {stats:?}");
+    });
+}

@@ -1,6 +1,8 @@
 //! The log as a whole, on the simulated disk: against a model, under faults, from seeds.
 
+mod checkpoints;
 mod faults;
 mod lookups;
 mod model;
+mod moving;
 mod world;

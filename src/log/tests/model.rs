@@ -31,6 +31,9 @@ fn run(seed: u64) -> (u64, Vec<Stats>) {
             let how = [End::Shutdown, End::Kill, End::Kill, End::PowerLoss, End::PowerLoss][world.random.index(5)];
             world.sim.note(format_args!("life ends: {how:?}"));
             world.end(how).await;
+            if world.random.one_in(4) {
+                world.damage_a_checkpoint();
+            }
             world.start().await;
         }
         world.wait_committed().await;

@@ -12,6 +12,8 @@ use duramen_wire::ids::{
 };
 use duramen_wire::slices::Slices;
 
+use crate::log::checkpoint::files::{CHECKPOINT, COPY};
+use crate::log::checkpoint::{Checkpoint, HEADER_LEN};
 use crate::log::disk::Disk;
 use crate::log::memory::ChunkPool;
 use crate::log::recovery::{self, Note};
@@ -172,6 +174,24 @@ impl World {
         log.background().into_iter().for_each(|task| self.sim.spawn(task));
         log.adopt_all(states, self.now_ms).await.expect("adopts");
         self.log = Some(log);
+    }
+
+    /// Damages one file of a checkpoint, if there is another one that says the same.
+    pub fn damage_a_checkpoint(&mut self) {
+        let dir = paths::shard_dir(Path::new(DATA), ShardId(self.random.below(2) as u16));
+        let mut names = [CHECKPOINT, COPY];
+        if self.random.coin() {
+            names.swap(0, 1);
+        }
+        let [damaged, other] = names.map(|name| (dir.join(name), self.disk.peek(&dir.join(name))));
+        if let (Some(mut bytes), Some(other)) = (damaged.1, other.1)
+            && Checkpoint::decode(&other).is_ok()
+        {
+            // Behind the header, since a newer format is refused.
+            let at = HEADER_LEN + self.random.index(bytes.len() - HEADER_LEN);
+            bytes[at] ^= 1 << self.random.below(8);
+            self.disk.poke(&damaged.0, at as u64, &bytes[at..=at]);
+        }
     }
 
     /// What recovery says must be a prefix of what was appended, and hold what was promised; so must the files.

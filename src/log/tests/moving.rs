@@ -1,0 +1,197 @@
+//! A partition on its way from one log to another: what is known of it outlives a stop at any instant, and what fails
+//! leaves it where it can be served.
+
+use std::path::Path;
+
+use duramen_wire::ids::{LeaderEpoch, Offset, ShardId};
+
+use super::world::{DATA, End, World, id};
+use crate::log::disk::{Access, Disk};
+use crate::log::recovery::{Note, recover};
+use crate::log::sim::{Fault, Kind, SimDisk};
+use crate::log::{Durability, Error, Health, Log, NotAdopted, PartitionConfig, paths};
+
+fn config() -> PartitionConfig {
+    PartitionConfig { durability: Durability::Replicated, segment_bytes: 100_000, ..PartitionConfig::default() }
+}
+
+/// A world with records in a partition, of which the first were deleted and the others are known to be synced; the next
+/// log, of another shard; and the offset below which all is known to be synced.
+async fn begin(world: &mut World) -> (Log<SimDisk>, Offset) {
+    world.start().await;
+    world.create("events", id(1, 0), config()).await;
+    (0..8).for_each(|_| drop(world.append(id(1, 0), 3_000, true)));
+    world.wait_committed().await;
+    let deleted = world.models[&id(1, 0)].batches[2].end;
+    assert_eq!(world.partition(id(1, 0)).delete_records(deleted).await.unwrap(), deleted);
+    world.models.get_mut(&id(1, 0)).unwrap().log_start = deleted;
+    world.log().checkpoint().await.unwrap();
+    let known = world.partition(id(1, 0)).log_end();
+    (other_log(world).await, known)
+}
+
+async fn other_log(world: &World) -> Log<SimDisk> {
+    let other = ShardId(1 - world.shard.0);
+    let (options, told) = (world.options.clone(), world.told.clone());
+    let log = Log::open(world.disk.clone(), Path::new(DATA), other, options, told).await.unwrap();
+    log.background().into_iter().for_each(|task| world.sim.spawn(task));
+    log
+}
+
+/// What the keeper of the metadata has two shards do.
+async fn hand_over(from: &Log<SimDisk>, to: &Log<SimDisk>, now_ms: i64) {
+    let Ok(state) = from.release(id(1, 0)).await else { return };
+    if to.adopt(state, config(), LeaderEpoch(0), now_ms).await.is_ok() {
+        from.let_go(id(1, 0));
+    }
+}
+
+/// Both logs write checkpoints all the time while the partition goes to and fro; then the process or the host dies.
+async fn move_and_die(world: &mut World, seed: u64) -> Offset {
+    let (other, known) = begin(world).await;
+    let (from, to, now_ms) = (world.log(), other.clone(), world.now_ms);
+    world.sim.spawn(async move {
+        hand_over(&from, &to, now_ms).await;
+        hand_over(&to, &from, now_ms).await;
+    });
+    for log in [world.log(), other.clone()] {
+        world.sim.spawn(async move { while log.checkpoint().await.is_ok() {} });
+    }
+    world.sim.sleep(seed % 200 * 15).await;
+    drop(other);
+    world.end(if seed % 2 == 0 { End::Kill } else { End::PowerLoss }).await;
+    known
+}
+
+#[test]
+fn what_is_known_of_a_partition_outlives_a_stop_at_any_instant_of_its_move() {
+    for seed in 0..400 {
+        let mut world = World::new(seed);
+        world.sim.clone().block_on(async {
+            let known = move_and_die(&mut world, seed).await;
+            world.models.get_mut(&id(1, 0)).unwrap().promised = known;
+            // The log start is compared here.
+            world.start().await;
+            world.append(id(1, 0), 100, true).unwrap();
+            world.wait_committed().await;
+        });
+    }
+}
+
+#[test]
+fn damage_below_the_synced_end_is_corruption_also_after_a_stop_during_a_move() {
+    for seed in 0..200 {
+        let mut world = World::new(seed);
+        world.sim.clone().block_on(async {
+            let known = move_and_die(&mut world, seed).await;
+            let path = paths::segment(&world.dir(id(1, 0)), Offset(0), "log");
+            world.disk.poke(&path, 12_000, b"damage");
+            let recovered = recover(&world.disk, Path::new(DATA), world.now_ms).await.unwrap();
+            let state = &recovered.partitions[0];
+            // What a record speaks of is not read, so damage is found only where the record is older.
+            if state.corrupt.is_none() {
+                assert!(state.log_end >= known, "{} < {known}: {:?}\n{}", state.log_end, recovered.report, world.sim);
+            }
+            let cut = |note: &Note| matches!(note, Note::Cut { .. });
+            assert!(!recovered.report.iter().any(cut), "{:?}\n{}", recovered.report, world.sim);
+        });
+    }
+}
+
+#[test]
+fn a_segment_that_lost_synced_bytes_is_corrupt_also_after_a_stop_during_a_move() {
+    let mut corrupt = 0;
+    for seed in 0..200 {
+        let mut world = World::new(seed);
+        world.sim.clone().block_on(async {
+            let known = move_and_die(&mut world, seed).await;
+            let path = paths::segment(&world.dir(id(1, 0)), Offset(0), "log");
+            let disk = world.disk.clone();
+            let file = disk.open(&path, Access::Direct).await.unwrap();
+            disk.set_len(&file, 10_000).await.unwrap();
+            let recovered = recover(&world.disk, Path::new(DATA), world.now_ms).await.unwrap();
+            let state = &recovered.partitions[0];
+            // The journal or the ring may still have all of it.
+            let whole = state.log_end >= known;
+            assert!(state.corrupt.is_some() || whole, "{:?}\n{}", recovered.report, world.sim);
+            corrupt += usize::from(state.corrupt.is_some());
+        });
+    }
+    assert!(corrupt > 100, "{corrupt}");
+}
+
+#[test]
+fn a_partition_that_nobody_else_can_take_goes_back_and_loses_nothing() {
+    for seed in 0..60 {
+        let mut world = World::new(seed);
+        world.sim.clone().block_on(async {
+            let (other, _) = begin(&mut world).await;
+            let state = world.log().release(id(1, 0)).await.unwrap();
+            let place = format!("shards/{}/checkpoint", 1 - world.shard.0);
+            world.disk.inject(Fault::eio(Kind::Small, &place));
+            let refused = other.adopt(state, config(), LeaderEpoch(0), world.now_ms).await;
+            let Err(NotAdopted { state, error: Error::Io { .. } }) = refused else { panic!("it is adopted") };
+            assert!(other.partition(id(1, 0)).is_none());
+            // Its own log fails at first, too.
+            world.disk.inject(Fault::eio(Kind::Small, &format!("shards/{}/checkpoint", world.shard.0)));
+            let refused = world.log().adopt(*state, config(), LeaderEpoch(0), world.now_ms).await;
+            let state = refused.err().expect("there is a fault").state;
+            world.log().adopt(*state, config(), LeaderEpoch(0), world.now_ms).await.unwrap();
+            world.append(id(1, 0), 500, true).unwrap();
+            world.wait_committed().await;
+            drop(other);
+            world.end(End::Kill).await;
+            world.start().await;
+        });
+    }
+}
+
+#[test]
+fn a_release_that_fails_leaves_the_partition_in_service() {
+    let mut world = World::new(5);
+    world.sim.clone().block_on(async {
+        begin(&mut world).await;
+        // The disk is full: what is appended cannot be brought to rest.
+        world.disk.set_capacity(Some(0));
+        world.append(id(1, 0), 70_000, false).unwrap();
+        let refused = world.log().release(id(1, 0)).await;
+        assert!(matches!(refused, Err(Error::DiskFull(_))), "{refused:?}");
+        world.disk.set_capacity(None);
+        world.pass(2_000).await;
+        world.wait_committed().await;
+        world.append(id(1, 0), 10, false).unwrap();
+        world.wait_committed().await;
+        // The file cannot be opened.
+        world.pass(2_000).await;
+        world.disk.inject(Fault::eio(Kind::Open, "events-0/"));
+        assert!(matches!(world.log().release(id(1, 0)).await, Err(Error::Io { .. })));
+        world.append(id(1, 0), 10, false).unwrap();
+        world.wait_committed().await;
+        // Its end cannot be cut: as after any failed write, it is read and no longer written.
+        world.pass(2_000).await;
+        world.disk.inject(Fault::eio(Kind::SetLen, "events-0/"));
+        assert!(matches!(world.log().release(id(1, 0)).await, Err(Error::Io { .. })));
+        assert_eq!(world.partition(id(1, 0)).health(), Health::Poisoned);
+        world.read(id(1, 0)).await;
+        world.end(End::PowerLoss).await;
+        world.start().await;
+    });
+}
+
+#[test]
+fn a_full_disk_does_not_stand_in_the_way_of_the_checkpoint_of_the_others() {
+    let mut world = World::new(6);
+    world.sim.clone().block_on(async {
+        begin(&mut world).await;
+        world.create("others", id(2, 0), config()).await;
+        world.append(id(2, 0), 100, false).unwrap();
+        world.wait_committed().await;
+        world.disk.inject(Fault::no_space(Kind::Growth, "events-0/"));
+        world.append(id(1, 0), 70_000, false).unwrap();
+        world.log().checkpoint().await.unwrap();
+        assert!(matches!(world.partition(id(1, 0)).health(), Health::DiskFull { .. }));
+        world.disk.clear_faults();
+        world.pass(2_000).await;
+        world.wait_committed().await;
+    });
+}
