@@ -16,7 +16,7 @@ use crate::metadata::Keeper;
 use crate::metrics::Metrics;
 use crate::net::complaints::Complaints;
 use crate::net::endpoints::{Endpoint, Endpoints};
-use crate::net::input::GatherBudget;
+use crate::net::gather::GatherBudget;
 use crate::shard::Shard;
 
 /// The parts of one shard that stand above its partitions. They live as long as the shard.

@@ -3,5 +3,6 @@
 pub mod complaints;
 pub mod connection;
 pub mod endpoints;
+pub mod gather;
 pub mod input;
 mod output;

@@ -78,6 +78,9 @@ async fn commit_task(shard: Rc<Shard>) {
                 let mut appends = shard.appends.borrow_mut();
                 appends.committed(hosted, &mut done);
                 appends.refuse_all(hosted, || append::Error::DiskFull.into(), &mut done);
+                if let Some(notify) = &hosted.on_commit {
+                    notify.raise();
+                }
             }
         }
         for id in poisoned.drain(..) {
