@@ -27,6 +27,8 @@ pub struct Services {
     pub endpoints: Arc<Endpoints>,
     pub sessions: RefCell<Sessions>,
     pub gather_budget: Rc<GatherBudget>,
+    /// For requests that are decoded whole. Who has got some of it waits for nothing of `gather_budget`.
+    pub decode_budget: Rc<GatherBudget>,
     pub metrics: Rc<Metrics>,
     /// Log lines about clients.
     pub complaints: Rc<Complaints>,

@@ -45,6 +45,9 @@ pub use context::{Context, Services};
 
 use self::exchange::Exchange;
 
+/// Requests that take less memory when they are decoded need not wait for it.
+const SMALL_REQUEST: usize = 64 << 10;
+
 /// Who asks.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -71,7 +74,12 @@ pub async fn serve(
         // Only ApiVersions comes here with a version that is not offered: it is answered in the oldest form.
         messages::encode_response(&api_versions::unsupported().into(), 0, header.correlation_id, out)?;
     } else {
-        let request = messages::decode_request(header.api, header.version, body)?;
+        let checked = messages::check_request(header.api, header.version, body)?.within(context.decode_budget.max())?;
+        let _memory = match checked.decoded_size() {
+            small if small <= SMALL_REQUEST => None,
+            large => Some(context.decode_budget.reserve(large).await),
+        };
+        let request = checked.decode()?;
         let response = answer(context, &caller, request).await;
         messages::encode_response(&response, header.version, header.correlation_id, out)?;
     }

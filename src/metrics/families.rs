@@ -79,6 +79,9 @@ pub const SERVING: &[Single] = &[
     gauge("duramen_gather_budget_bytes", "Bound of duramen_gather_bytes, but for a single request.", |shard| {
         shard.gather_max as f64
     }),
+    gauge("duramen_gather_waiting", "Requests that arrive in pieces and wait for memory.", |shard| {
+        shard.gather_waiting as f64
+    }),
 ];
 
 /// What the log does and holds.

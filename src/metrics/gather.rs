@@ -38,6 +38,7 @@ pub struct ShardReport {
     pub groups: BTreeMap<&'static str, usize>,
     pub gather_used: usize,
     pub gather_max: usize,
+    pub gather_waiting: usize,
     /// Partitions by what keeps them from taking writes, or `good`.
     pub health: BTreeMap<&'static str, usize>,
     /// Bytes of all segments.
@@ -71,6 +72,7 @@ async fn one(shard: &Shard) -> ShardReport {
         groups: services.groups.by_state(),
         gather_used: services.gather_budget.used(),
         gather_max: services.gather_budget.max(),
+        gather_waiting: services.gather_budget.waiting(),
         health,
         stored,
     }

@@ -222,6 +222,7 @@ async fn take_up(
             plan.shards,
         )),
         gather_budget: GatherBudget::new(plan.gather_bytes_max, plan.receive_buffers_max / PINNED_SHARE),
+        decode_budget: GatherBudget::new(plan.decode_bytes_max, 0),
         metrics: Rc::new(Metrics::default()),
         complaints: Rc::new(Complaints::default()),
         groups: Groups::with_snapshots(&snapshots),

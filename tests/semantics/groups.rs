@@ -61,7 +61,7 @@ fn sync(client: &mut Client, group: &str, joined: &JoinGroupResponse, instance: 
     error(response.error_code)
 }
 
-fn heartbeat(
+pub fn heartbeat(
     client: &mut Client,
     group: &str,
     generation: i32,
@@ -91,7 +91,7 @@ pub fn leave(client: &mut Client, group: &str, member: &str) -> Option<ResponseE
     error(response.error_code).or(error(response.members[0].error_code))
 }
 
-fn state(client: &mut Client, group: &str) -> String {
+pub fn state(client: &mut Client, group: &str) -> String {
     let request = DescribeGroupsRequest::default().with_groups(vec![group_id(group)]);
     client.call(5, &request).groups.remove(0).group_state.to_string()
 }
