@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::groups::DeletedTopic;
 use super::{Context, Services};
-use crate::controller::{self, Change, Image, Refusal};
+use crate::controller::{self, Change, Image, Refusal, ShardLoad};
 use crate::errors::chain;
 use crate::metadata::{self, CONTROLLER_SHARD, Keeper};
 use crate::runtime::TaskClass;
@@ -70,12 +70,13 @@ pub async fn commit<R: Send + 'static>(
 ) -> Result<R, Failure> {
     let made = with_keeper(shard, |keeper, shard| async move {
         let services = Services::of(&shard);
+        let loads = loads(&shard).await;
         let broker = services.config();
         let mut settings_change = false;
         let mut deleted = Vec::new();
         let decided = keeper.commit(|image| {
             let layers = image.layers(&services.settings, broker.node_id);
-            let (changes, decided) = decide(&controller::Context { image, broker: &broker, layers, loads: &[] });
+            let (changes, decided) = decide(&controller::Context { image, broker: &broker, layers, loads: &loads });
             settings_change = changes.iter().any(|change| matches!(change, Change::OwnerConfigsChanged(_)));
             deleted = deleted_topics(image, &changes);
             (changes, decided)
@@ -90,6 +91,15 @@ pub async fn commit<R: Send + 'static>(
         made.map(|()| decided).map_err(|error| Failure::from(&error))
     });
     made.await?
+}
+
+/// How busy each shard is.
+async fn loads(shard: &Shard) -> Vec<ShardLoad> {
+    let mut loads = Vec::with_capacity(usize::from(shard.shards()));
+    for id in (0..shard.shards()).map(ShardId) {
+        loads.push(shard.call(id, |shard| async move { shard.load() }).await);
+    }
+    loads
 }
 
 /// Has every shard compute its typed settings anew.

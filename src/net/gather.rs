@@ -12,19 +12,20 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// The memory, in bytes, and what connections that wait for it keep from others meanwhile.
+/// The memory, in bytes.
 pub struct GatherBudget {
     shared: Lane,
     oversize: Lane,
-    pinned: Cell<usize>,
-    pinned_max: usize,
+    /// What had come of requests before they had to wait.
+    fronts: Cell<usize>,
+    fronts_max: usize,
 }
 
 /// One line, and the memory at its end.
 struct Lane {
     used: Cell<usize>,
     max: usize,
-    /// At most one for each connection of the shard, and no more of those than `pinned_max` allows.
+    /// At most one for each connection of the shard.
     waiting: RefCell<VecDeque<Rc<Ticket>>>,
 }
 
@@ -35,14 +36,14 @@ struct Ticket {
 }
 
 impl GatherBudget {
-    /// `pinned_max` is the number of receive buffers that all who wait may hold.
-    pub fn new(max: usize, pinned_max: usize) -> Rc<Self> {
-        Rc::new(Self { shared: Lane::new(max), oversize: Lane::new(0), pinned: Cell::new(0), pinned_max })
+    /// `fronts_max` is what all who wait may hold already, in bytes.
+    pub fn new(max: usize, fronts_max: usize) -> Rc<Self> {
+        Rc::new(Self { shared: Lane::new(max), oversize: Lane::new(0), fronts: Cell::new(0), fronts_max })
     }
 
     /// Bytes that were given out.
     pub fn used(&self) -> usize {
-        self.shared.used.get() + self.oversize.used.get()
+        self.shared.used.get() + self.oversize.used.get() + self.fronts.get()
     }
 
     pub fn max(&self) -> usize {
@@ -68,12 +69,12 @@ impl GatherBudget {
         Reservation { budget: self.clone(), ticket: Some(ticket) }
     }
 
-    /// Notes receive buffers that somebody holds who waits. `None` if that would be too many.
-    pub fn pin(self: &Rc<Self>, buffers: usize) -> Option<Pinned> {
-        let pinned = self.pinned.get() + buffers;
-        (pinned <= self.pinned_max).then(|| {
-            self.pinned.set(pinned);
-            Pinned { budget: self.clone(), buffers }
+    /// Notes the bytes that somebody holds who waits. `None` if that would be too many.
+    pub fn hold_front(self: &Rc<Self>, bytes: usize) -> Option<Front> {
+        let held = self.fronts.get() + bytes;
+        (held <= self.fronts_max).then(|| {
+            self.fronts.set(held);
+            Front { budget: self.clone(), bytes }
         })
     }
 
@@ -170,15 +171,15 @@ impl Drop for Reserved {
     }
 }
 
-/// Receive buffers that are held by somebody who waits; no longer noted when dropped.
-pub struct Pinned {
+/// Bytes that are held by somebody who waits; no longer noted when dropped.
+pub struct Front {
     budget: Rc<GatherBudget>,
-    buffers: usize,
+    bytes: usize,
 }
 
-impl Drop for Pinned {
+impl Drop for Front {
     fn drop(&mut self) {
-        self.budget.pinned.set(self.budget.pinned.get() - self.buffers);
+        self.budget.fronts.set(self.budget.fronts.get() - self.bytes);
     }
 }
 
@@ -254,9 +255,9 @@ mod tests {
     #[test]
     fn what_waiting_costs_is_bounded() {
         let budget = budget();
-        let some = budget.pin(7).expect("within the bound");
-        assert!(budget.pin(4).is_none());
+        let some = budget.hold_front(7).expect("within the bound");
+        assert!(budget.hold_front(4).is_none());
         drop(some);
-        assert!(budget.pin(10).is_some());
+        assert!(budget.hold_front(10).is_some());
     }
 }

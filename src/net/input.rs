@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::gather::{GatherBudget, Pinned, Reservation, Reserved};
+use super::gather::{GatherBudget, Reservation, Reserved};
 use crate::runtime::net::Socket;
 use crate::runtime::{Reactor, Received};
 use crate::shard::request_bytes::{PIECES_MAX, RequestBytes, SharedBuffer};
@@ -137,11 +137,15 @@ impl Input {
         while self.len() < whole {
             if self.should_gather(whole) {
                 deadline += self.gather(reactor, socket, whole).await?;
+                continue;
             }
             let received = match reactor.timeout_at(Instant::now() + HOLD_BUFFERS, socket.recv()).await {
                 Some(received) => received?,
                 None => {
                     deadline += self.gather(reactor, socket, whole).await?;
+                    if self.len() >= whole {
+                        break;
+                    }
                     self.receive_late(reactor, socket, whole, deadline).await?
                 }
             };
@@ -189,51 +193,63 @@ impl Input {
     }
 
     /// Copies what has come of an incomplete request of `whole` bytes, and gives the receive buffers back. Waits for the
-    /// memory if need be, and says how long.
+    /// memory if need be, and says how long. It may be whole afterwards.
     async fn gather(&mut self, reactor: &Reactor, socket: &Socket, whole: usize) -> Result<Duration, Error> {
-        let mut waited = Duration::ZERO;
-        if self.reserved.is_none() && whole > SMALL_REMAINDER {
-            let mut reservation = self.budget.reserve(whole);
-            self.reserved = reservation.take();
-            if self.reserved.is_none() {
-                let since = Instant::now();
-                self.reserved = Some(self.wait_for_memory(reactor, socket, whole, reservation).await?);
-                waited = since.elapsed();
+        if self.reserved.is_some() || whole <= SMALL_REMAINDER {
+            self.copy_out(whole);
+            return Ok(Duration::ZERO);
+        }
+        let mut reservation = self.budget.reserve(whole);
+        self.reserved = reservation.take();
+        let since = Instant::now();
+        if self.reserved.is_none() {
+            socket.pause();
+            self.take_unread(socket, whole);
+            if self.len() >= whole {
+                return Ok(Duration::ZERO);
             }
+            let front = self.budget.hold_front(self.len()).ok_or_else(|| self.no_memory(whole))?;
+            self.copy_out(whole);
+            self.reserved = Some(self.wait_for_memory(reactor, socket, whole, reservation).await?);
+            drop(front);
         }
         self.copy_out(whole);
-        Ok(waited)
+        Ok(since.elapsed())
+    }
+
+    /// Takes what the socket has received already.
+    fn take_unread(&mut self, socket: &Socket, whole: usize) {
+        while self.len() < whole
+            && self.buffers.len() < PIECES_MAX
+            && let Some(received) = socket.take_unread()
+        {
+            self.receive(received);
+        }
     }
 
     /// Stands in line. Meanwhile the client's bytes stay in the kernel, whose own back-pressure reaches the client.
     async fn wait_for_memory(
-        &mut self,
+        &self,
         reactor: &Reactor,
         socket: &Socket,
         whole: usize,
         mut reservation: Reservation,
     ) -> Result<Reserved, Error> {
-        socket.pause();
-        if self.len() <= SMALL_REMAINDER {
-            self.copy_out(SMALL_REMAINDER);
-        }
-        let no_memory = |budget: &GatherBudget| Error::NoMemory {
-            length: whole - PREFIX_LEN,
-            used: budget.used(),
-            waiting: budget.waiting(),
-        };
-        let pinned = self.budget.pin(self.buffers.len() + socket.unread());
-        let _pinned: Pinned = pinned.ok_or_else(|| no_memory(&self.budget))?;
         let deadline = Instant::now() + MEMORY_WAIT_MAX;
         loop {
             let look = deadline.min(Instant::now() + CLIENT_LOOK);
             match reactor.timeout_at(look, &mut reservation).await {
                 Some(reserved) => return Ok(reserved),
                 None if socket.is_gone() => return Err(std::io::Error::from(ErrorKind::ConnectionReset).into()),
-                None if Instant::now() >= deadline => return Err(no_memory(&self.budget)),
+                None if Instant::now() >= deadline => return Err(self.no_memory(whole)),
                 None => {}
             }
         }
+    }
+
+    fn no_memory(&self, whole: usize) -> Error {
+        let (used, waiting) = (self.budget.used(), self.budget.waiting());
+        Error::NoMemory { length: whole - PREFIX_LEN, used, waiting }
     }
 
     /// Copies what has come of a request of `whole` bytes into a buffer of its own.

@@ -23,13 +23,13 @@ pub enum Error {
     Log { topic: String, partition: PartitionIndex, reason: String },
 }
 
-/// The settings of a topic as its log wants them.
-pub fn partition_config(image: &Image, settings: &Settings, node_id: i32, topic: &Topic) -> PartitionConfig {
+/// The settings of a topic as its log wants them, and the least number of in-sync replicas for acks=all.
+pub fn partition_config(image: &Image, settings: &Settings, node_id: i32, topic: &Topic) -> (PartitionConfig, i32) {
     let layers = image.layers(settings, node_id);
     let owners = [controller::Owner::Broker(node_id), controller::Owner::Cluster];
     let broker = config::Broker::new(settings, image.configs(&owners[0]), image.configs(&owners[1]));
     let own = config::Topic::new(&topic.configs, &layers);
-    PartitionConfig {
+    let config = PartitionConfig {
         durability: match own.durability {
             Durability::Fsync => log::Durability::Fsync,
             Durability::Replicated => log::Durability::Replicated,
@@ -47,7 +47,8 @@ pub fn partition_config(image: &Image, settings: &Settings, node_id: i32, topic:
         timestamp_after_max_ms: own.message_timestamp_after_max_ms,
         producer_id_expiration_ms: i64::from(broker.producer_id_expiration_ms),
         ..PartitionConfig::default()
-    }
+    };
+    (config, own.min_insync_replicas)
 }
 
 impl Shard {
@@ -94,7 +95,7 @@ impl Shard {
         settings: &Settings,
         node_id: i32,
     ) -> Result<(), Error> {
-        let (name, config, missing) = {
+        let (name, (config, in_sync_min), missing) = {
             let image = self.image.borrow();
             let Some(topic) = image.topic(topic) else { return Ok(()) };
             let partitions = self.partitions.borrow();
@@ -113,7 +114,7 @@ impl Shard {
                 partition: id.partition,
                 reason: crate::errors::chain(&error),
             })?;
-            self.partitions.borrow_mut().insert(id, log);
+            self.partitions.borrow_mut().insert(id, log, in_sync_min);
         }
         Ok(())
     }
@@ -155,9 +156,11 @@ impl Shard {
     /// Gives the partitions of some topics their settings as they are now.
     fn configure(&self, settings: &Settings, node_id: i32, concerned: impl Fn(&Topic) -> bool) {
         let image = self.image.borrow();
-        for hosted in self.partitions.borrow().iter() {
+        for hosted in self.partitions.borrow_mut().iter_mut() {
             if let Some(topic) = image.topic(hosted.id.topic).filter(|topic| concerned(topic)) {
-                hosted.log.set_config(partition_config(&image, settings, node_id, topic));
+                let (config, in_sync_min) = partition_config(&image, settings, node_id, topic);
+                hosted.in_sync_min = in_sync_min;
+                hosted.log.set_config(config);
             }
         }
     }

@@ -8,6 +8,7 @@ pub mod appends;
 pub mod calls;
 pub mod figures;
 pub mod hosted;
+pub mod load;
 pub mod message;
 pub mod metadata;
 mod moves;
@@ -294,6 +295,7 @@ impl Shard {
     }
 
     fn answer_read(&self, batch: Box<ReadBatch>) {
+        self.partitions.borrow().note_read(&batch);
         self.answer(batch.reply_to.shard, Reply::Read(batch));
     }
 

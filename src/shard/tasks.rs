@@ -166,8 +166,9 @@ async fn read_cold(shard: &Shard, batch: &mut ReadBatch) {
     }
 }
 
-/// Tells the log the time when something of it is due.
+/// Tells the log the time when something of it is due, and the meters of partitions at least every [`IDLE_TICK`].
 async fn tick_task(shard: Rc<Shard>) {
+    let started = Instant::now();
     loop {
         let now_ms = shard.now_ms();
         let wait = match shard.log().next_tick(now_ms) {
@@ -176,5 +177,6 @@ async fn tick_task(shard: Rc<Shard>) {
         };
         shard.reactor.sleep_until(Instant::now() + wait).await;
         shard.log().tick(shard.now_ms());
+        shard.partitions.borrow().set_clock(u32::try_from(started.elapsed().as_secs()).unwrap_or(u32::MAX));
     }
 }

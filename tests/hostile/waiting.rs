@@ -11,7 +11,7 @@ use crate::bare::client::{batch, frame, topic};
 use crate::bare::{Client, await_that};
 use crate::rig::Rig;
 
-/// A shard of the rig gathers requests in 16 MiB: of `MEDIUM` batches three fit, `LARGE` ones are more than all of it.
+/// A shard of the rig gathers requests in 8 MiB: one of `MEDIUM` batches fits, `LARGE` ones are more than all of it.
 const MEDIUM: i32 = 5;
 const LARGE: i32 = 24;
 const VALUE_LEN: usize = 1_000_000;
@@ -66,7 +66,7 @@ fn half_requests_give_way_to_whole_ones() {
     let mut rig = rig(LARGE);
     for partitions in [MEDIUM, LARGE] {
         let request = frame(&wide(partitions), 11, 1);
-        let stuck: Vec<Client> = (0..8)
+        let stuck: Vec<Client> = (0..4)
             .map(|_| {
                 let mut client = rig.broker.client();
                 client.stream.write_all(&request[..3_000_000]).unwrap();

@@ -42,6 +42,22 @@ pub fn commit(
     error(client.call(COMMIT, &request).topics[0].partitions[0].error_code)
 }
 
+/// Commits the same offset for so many partitions, with as much metadata as there may be.
+pub fn commit_wide(
+    client: &mut Client,
+    group: &str,
+    member: (&str, i32),
+    topic: &str,
+    offset: i64,
+    partitions: i32,
+) -> Option<ResponseError> {
+    let mut request = committing(group, member.0, member.1, topic, offset);
+    let metadata = text(&"m".repeat(4000));
+    let one = request.topics[0].partitions.remove(0).with_committed_metadata(Some(metadata));
+    request.topics[0].partitions = (0..partitions).map(|index| one.clone().with_partition_index(index)).collect();
+    error(client.call(COMMIT, &request).topics[0].partitions[0].error_code)
+}
+
 /// Whether the coordinator has yet to load, which clients wait for.
 pub fn is_settling(code: Option<ResponseError>) -> bool {
     use ResponseError::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};

@@ -35,6 +35,11 @@ fn joining(group: &str, member: &str, instance: Option<&str>) -> JoinGroupReques
         .with_protocols(vec![protocol])
 }
 
+/// What a member of unknown id is told that wants to join: it changes nothing.
+pub fn join_error(client: &mut Client, group: &str) -> Option<ResponseError> {
+    error(client.call(JOIN, &joining(group, "stranger", None)).error_code)
+}
+
 /// Joins with an empty member id, and again with the id that is given if the broker asks for it.
 fn join(client: &mut Client, group: &str) -> JoinGroupResponse {
     let first = client.call(JOIN, &joining(group, "", None));

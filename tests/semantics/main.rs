@@ -21,6 +21,7 @@ mod half_closed;
 mod idempotence;
 mod limits;
 mod list_offsets;
+mod loading_groups;
 mod metadata;
 mod moved_groups;
 mod producing;

@@ -1,11 +1,14 @@
-//! Points 6 and 7: acks, and the order of answers.
+//! Points 6, 7 and 9: acks, the order of answers, and the in-sync replicas that a topic asks for.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest, ProduceRequest};
 
 use crate::broker::shared;
+use crate::configs::{TOPIC, altering};
 use crate::requests::*;
 
+/// The operation of IncrementalAlterConfigs that gives a setting a value.
+const SET: i8 = 0;
 const PIPELINED: usize = 50;
 
 #[test]
@@ -104,4 +107,20 @@ fn produce_13_names_topics_by_id() {
     let response = client.call(13, &request);
     let code = response.responses[0].partition_responses[0].error_code;
     assert_eq!(error(code), Some(ResponseError::UnknownTopicId));
+}
+
+#[test]
+fn with_too_few_in_sync_replicas_nothing_is_appended() {
+    let broker = shared();
+    let mut client = broker.connect();
+    let topic = topic_with(&mut client, 1, &[("min.insync.replicas", "2")]);
+    assert_eq!(refusal(&mut client, &topic, batch(1)), Some(ResponseError::NotEnoughReplicas));
+    let mut request = produce_request(1, &topic, 0, Some(batch(1)));
+    let answer = client.call(PRODUCE, &request);
+    let answer = &answer.responses[0].partition_responses[0];
+    assert_eq!((error(answer.error_code), answer.base_offset), (None, 0), "the leader's own is enough for acks=1");
+    request.acks = -1;
+    let one = altering(TOPIC, &topic, SET, "min.insync.replicas", Some("1"));
+    assert_eq!(error(client.call(1, &one).responses[0].error_code), None);
+    assert!(eventually(|| client.call(PRODUCE, &request).responses[0].partition_responses[0].error_code == 0));
 }

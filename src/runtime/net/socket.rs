@@ -122,9 +122,9 @@ impl Socket {
         }
     }
 
-    /// Received buffers that wait for [`Socket::recv`].
-    pub fn unread(&self) -> usize {
-        self.0.core.state.borrow().received.len()
+    /// What was received and waits for [`Socket::recv`], which is not begun by this.
+    pub fn take_unread(&self) -> Option<Received> {
+        self.0.core.state.borrow_mut().received.pop_front()
     }
 
     /// Ends when the client sends no more, or is gone. To be called instead of [`Socket::recv`], not beside it.
