@@ -10,7 +10,6 @@ use crate::shard::message::{AppendRefusal, ReadRefusal};
 pub fn append(refusal: &AppendRefusal) -> ResponseError {
     match refusal {
         AppendRefusal::NotHere => ResponseError::NotLeaderOrFollower,
-        AppendRefusal::NotEnoughReplicas { .. } => ResponseError::NotEnoughReplicas,
         AppendRefusal::Pending | AppendRefusal::Poisoned => ResponseError::KafkaStorageError,
         AppendRefusal::Log(error) => log_append(error),
     }

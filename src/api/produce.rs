@@ -91,7 +91,6 @@ pub fn begin(
         }
         for batch in appends {
             batch.wait_for_commit = parsed.acks != 0;
-            batch.wants_in_sync_set = parsed.acks == -1;
             batch.input = Some(Arc::clone(&request));
         }
         Ok(())

@@ -19,6 +19,9 @@ pub struct GatherBudget {
     /// What had come of requests before they had to wait.
     fronts: Cell<usize>,
     fronts_max: usize,
+    /// The same in receive buffers, where there is no memory for the fronts either.
+    pinned: Cell<usize>,
+    pinned_max: usize,
 }
 
 /// One line, and the memory at its end.
@@ -36,9 +39,16 @@ struct Ticket {
 }
 
 impl GatherBudget {
-    /// `fronts_max` is what all who wait may hold already, in bytes.
-    pub fn new(max: usize, fronts_max: usize) -> Rc<Self> {
-        Rc::new(Self { shared: Lane::new(max), oversize: Lane::new(0), fronts: Cell::new(0), fronts_max })
+    /// `fronts_max` is what all who wait may hold already, in bytes, and `pinned_max` in receive buffers beside that.
+    pub fn new(max: usize, fronts_max: usize, pinned_max: usize) -> Rc<Self> {
+        Rc::new(Self {
+            shared: Lane::new(max),
+            oversize: Lane::new(0),
+            fronts: Cell::new(0),
+            fronts_max,
+            pinned: Cell::new(0),
+            pinned_max,
+        })
     }
 
     /// Bytes that were given out.
@@ -70,12 +80,13 @@ impl GatherBudget {
     }
 
     /// Notes the bytes that somebody holds who waits. `None` if that would be too many.
-    pub fn hold_front(self: &Rc<Self>, bytes: usize) -> Option<Front> {
-        let held = self.fronts.get() + bytes;
-        (held <= self.fronts_max).then(|| {
-            self.fronts.set(held);
-            Front { budget: self.clone(), bytes }
-        })
+    pub fn hold_front(self: &Rc<Self>, bytes: usize) -> Option<Held> {
+        hold(&self.fronts, self.fronts_max, bytes).then(|| Held { budget: self.clone(), bytes, buffers: 0 })
+    }
+
+    /// Notes the receive buffers that somebody holds who waits. `None` if that would be too many.
+    pub fn pin(self: &Rc<Self>, buffers: usize) -> Option<Held> {
+        hold(&self.pinned, self.pinned_max, buffers).then(|| Held { budget: self.clone(), bytes: 0, buffers })
     }
 
     fn lane(&self, length: usize) -> &Lane {
@@ -171,15 +182,25 @@ impl Drop for Reserved {
     }
 }
 
-/// Bytes that are held by somebody who waits; no longer noted when dropped.
-pub struct Front {
-    budget: Rc<GatherBudget>,
-    bytes: usize,
+fn hold(held: &Cell<usize>, max: usize, more: usize) -> bool {
+    let sum = held.get() + more;
+    if sum <= max {
+        held.set(sum);
+    }
+    sum <= max
 }
 
-impl Drop for Front {
+/// What is held by somebody who waits; no longer noted when dropped.
+pub struct Held {
+    budget: Rc<GatherBudget>,
+    bytes: usize,
+    buffers: usize,
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
         self.budget.fronts.set(self.budget.fronts.get() - self.bytes);
+        self.budget.pinned.set(self.budget.pinned.get() - self.buffers);
     }
 }
 
@@ -190,7 +211,7 @@ mod tests {
     const MAX: usize = 100;
 
     fn budget() -> Rc<GatherBudget> {
-        GatherBudget::new(MAX, 10)
+        GatherBudget::new(MAX, 10, 3)
     }
 
     #[test]
@@ -259,5 +280,9 @@ mod tests {
         assert!(budget.hold_front(4).is_none());
         drop(some);
         assert!(budget.hold_front(10).is_some());
+        let buffers = budget.pin(3).expect("within the bound");
+        assert!(budget.pin(1).is_none());
+        drop(buffers);
+        assert!(budget.pin(1).is_some());
     }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::gather::{GatherBudget, Reservation, Reserved};
+use super::gather::{GatherBudget, Held, Reservation, Reserved};
 use crate::runtime::net::Socket;
 use crate::runtime::{Reactor, Received};
 use crate::shard::request_bytes::{PIECES_MAX, RequestBytes, SharedBuffer};
@@ -208,13 +208,21 @@ impl Input {
             if self.len() >= whole {
                 return Ok(Duration::ZERO);
             }
-            let front = self.budget.hold_front(self.len()).ok_or_else(|| self.no_memory(whole))?;
-            self.copy_out(whole);
+            let held = self.hold(whole)?;
             self.reserved = Some(self.wait_for_memory(reactor, socket, whole, reservation).await?);
-            drop(front);
+            drop(held);
         }
         self.copy_out(whole);
         Ok(since.elapsed())
+    }
+
+    /// Accounts for what has come before a wait: copied out of the receive buffers if there is room, else as it is.
+    fn hold(&mut self, whole: usize) -> Result<Held, Error> {
+        if let Some(held) = self.budget.hold_front(self.len()) {
+            self.copy_out(whole);
+            return Ok(held);
+        }
+        self.budget.pin(self.buffers.len()).ok_or_else(|| self.no_memory(whole))
     }
 
     /// Takes what the socket has received already.

@@ -37,6 +37,8 @@ use crate::shard::metadata::partition_config;
 use crate::shard::notify::Notify;
 
 const METADATA_DIR: &str = "metadata";
+/// The part of the receive buffers that requests may hold which wait for memory.
+const PINNED_SHARE: usize = 2;
 
 /// What a shard's thread is given to start with.
 #[derive(Clone)]
@@ -219,8 +221,12 @@ async fn take_up(
             shard.id,
             plan.shards,
         )),
-        gather_budget: GatherBudget::new(plan.gather_bytes_max, plan.fronts_bytes_max),
-        decode_budget: GatherBudget::new(plan.decode_bytes_max, 0),
+        gather_budget: GatherBudget::new(
+            plan.gather_bytes_max,
+            plan.fronts_bytes_max,
+            plan.receive_buffers_max / PINNED_SHARE,
+        ),
+        decode_budget: GatherBudget::new(plan.decode_bytes_max, 0, 0),
         metrics: Rc::new(Metrics::default()),
         complaints: Rc::new(Complaints::default()),
         groups: Groups::with_snapshots(&snapshots),
@@ -239,23 +245,19 @@ async fn take_up(
 }
 
 async fn adopt(shard: &Shard, states: Vec<PartitionState>, settings: &Settings, node_id: i32) -> Result<(), String> {
-    let mut in_sync_mins = BTreeMap::new();
     let with_settings = {
         let image = shard.image.borrow();
         let settings_of = |state: PartitionState| {
             let topic = image.topic(state.id.topic).expect("partitions are dealt by the same image");
             let placed = image.partition(state.id.topic, state.id.partition);
             let epoch = placed.expect("partitions are dealt by the same image").leader_epoch;
-            let (config, in_sync_min) = partition_config(&image, settings, node_id, topic);
-            in_sync_mins.insert(state.id, in_sync_min);
-            (state, config, epoch)
+            (state, partition_config(&image, settings, node_id, topic), epoch)
         };
         states.into_iter().map(settings_of).collect()
     };
     let adopted = shard.log().adopt_all(with_settings, shard.now_ms()).await.map_err(|error| chain(&error))?;
     for log in adopted {
-        let in_sync_min = in_sync_mins[&log.id()];
-        shard.partitions.borrow_mut().insert(log.id(), log, in_sync_min);
+        shard.partitions.borrow_mut().insert(log.id(), log);
     }
     Ok(())
 }

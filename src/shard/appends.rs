@@ -13,9 +13,6 @@ use super::message::{AppendBatch, AppendRefusal, Appended};
 use crate::log::append;
 use crate::log::disk::Disk;
 
-/// The replicas of a partition that are in sync: there is one.
-const IN_SYNC: i32 = 1;
-
 /// The appends that are under way on one shard.
 #[derive(Default)]
 pub struct Appends {
@@ -117,10 +114,6 @@ fn append_next<D: Disk>(batch: &mut AppendBatch, key: usize, partitions: &mut Pa
         item.result = Err(AppendRefusal::NotHere);
         return true;
     };
-    if batch.wants_in_sync_set && hosted.in_sync_min > IN_SYNC {
-        item.result = Err(AppendRefusal::NotEnoughReplicas { wanted: hosted.in_sync_min });
-        return true;
-    }
     let records = item.records.clone();
     let records_len = records.len();
     let input = batch.input.as_ref().expect("a batch that is under way has its request");

@@ -25,8 +25,6 @@ pub struct Hosted<D: Disk> {
     /// Who else is to hear of commits: a coordinator that keeps its state here.
     pub on_commit: Option<Rc<Notify>>,
     pub load: Meter,
-    /// `min.insync.replicas` of the topic.
-    pub(super) in_sync_min: i32,
 }
 
 /// An item of a parked append.
@@ -53,8 +51,7 @@ impl<D: Disk> Default for Partitions<D> {
 }
 
 impl<D: Disk> Partitions<D> {
-    /// `in_sync_min` is `min.insync.replicas` of the topic.
-    pub fn insert(&mut self, id: TopicPartitionId, log: Partition<D>, in_sync_min: i32) {
+    pub fn insert(&mut self, id: TopicPartitionId, log: Partition<D>) {
         let key = self.hosted.insert(Hosted {
             id,
             log,
@@ -62,7 +59,6 @@ impl<D: Disk> Partitions<D> {
             read_waits: Vec::new(),
             on_commit: None,
             load: Meter::default(),
-            in_sync_min,
         });
         let before = self.by_id.insert(id, key);
         assert!(before.is_none(), "a partition is hosted once");
@@ -97,11 +93,6 @@ impl<D: Disk> Partitions<D> {
                 hosted.load.add(self.now_s(), item.data.len());
             }
         }
-    }
-
-    /// In no particular order.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Hosted<D>> {
-        self.hosted.iter_mut().map(|(_, hosted)| hosted)
     }
 
     /// In no particular order.

@@ -54,8 +54,6 @@ pub struct AppendBatch {
     pub owner: ShardId,
     /// Whether to answer only once the records are durable at the topic's level.
     pub wait_for_commit: bool,
-    /// acks=all: refuse where the in-sync set is smaller than the topic wants.
-    pub wants_in_sync_set: bool,
     /// The request that the batches lie in; gone once the answer has been read.
     pub input: Option<Arc<RequestBytes>>,
     pub items: Vec<AppendItem>,
@@ -87,8 +85,6 @@ pub enum AppendRefusal {
     Pending,
     #[error("this shard does not hold the partition")]
     NotHere,
-    #[error("the topic wants {wanted} in-sync replicas, and there is one")]
-    NotEnoughReplicas { wanted: i32 },
     #[error(transparent)]
     Log(#[from] append::Error),
     #[error("the log of this partition failed; see the broker's log")]
@@ -193,7 +189,6 @@ impl AppendBatch {
             reply_to,
             owner,
             wait_for_commit: true,
-            wants_in_sync_set: false,
             input: None,
             items: Vec::new(),
             unresolved: 0,

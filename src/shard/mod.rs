@@ -19,7 +19,7 @@ mod tasks;
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::rc::{Rc, Weak};
 
@@ -30,7 +30,7 @@ use self::appends::{Appends, Seen};
 use self::calls::Calls;
 use self::hosted::Partitions;
 use self::message::{AppendBatch, ReadBatch, Reply, ReplyTo, Request};
-use self::notify::Notify;
+use self::notify::{Notify, Turns};
 use self::reads::{Outcome, Reads};
 use crate::controller::Image;
 use crate::log::{Log, Observer};
@@ -56,6 +56,10 @@ pub struct Shard {
     pub partitions: RefCell<Partitions<RealDisk>>,
     /// The metadata as this shard knows it: the same changes, in the same order, on every shard.
     pub image: RefCell<Image>,
+    /// The right to make and drop partitions after changes of the metadata.
+    changes: Turns,
+    /// Partitions that belong here, never were here, and could not be made; they are tried again.
+    unmade: RefCell<BTreeMap<TopicPartitionId, metadata::Unmade>>,
     peers: OnceCell<Peers<Request, Reply>>,
     appends: RefCell<Appends>,
     reads: RefCell<Reads>,
@@ -114,6 +118,8 @@ impl Shard {
             log: OnceCell::new(),
             partitions: RefCell::default(),
             image: RefCell::default(),
+            changes: Turns::default(),
+            unmade: RefCell::default(),
             peers: OnceCell::new(),
             appends: RefCell::default(),
             reads: RefCell::default(),

@@ -31,14 +31,14 @@ impl Shard {
     /// The metadata does not know it, or the log cannot be written; in words for people.
     pub async fn adopt(&self, state: PartitionState, settings: &Settings, node_id: i32) -> Result<(), String> {
         let id = state.id;
-        let ((config, in_sync_min), epoch) = {
+        let (config, epoch) = {
             let image = self.image.borrow();
             let topic = image.topic(id.topic).ok_or("the metadata has no such topic")?;
             let partition = image.partition(id.topic, id.partition).ok_or("the metadata has no such partition")?;
             (partition_config(&image, settings, node_id, topic), partition.leader_epoch)
         };
         let log = self.log().adopt(state, config, epoch, self.now_ms()).await.map_err(|error| chain(&error))?;
-        self.partitions.borrow_mut().insert(id, log, in_sync_min);
+        self.partitions.borrow_mut().insert(id, log);
         Ok(())
     }
 }

@@ -166,7 +166,8 @@ async fn read_cold(shard: &Shard, batch: &mut ReadBatch) {
     }
 }
 
-/// Tells the log the time when something of it is due, and the meters of partitions at least every [`IDLE_TICK`].
+/// Tells the log the time when something of it is due, and at least every [`IDLE_TICK`] the meters of partitions; tries
+/// again what could not be made.
 async fn tick_task(shard: Rc<Shard>) {
     let started = Instant::now();
     loop {
@@ -177,6 +178,7 @@ async fn tick_task(shard: Rc<Shard>) {
         };
         shard.reactor.sleep_until(Instant::now() + wait).await;
         shard.log().tick(shard.now_ms());
+        shard.make_unmade().await;
         shard.partitions.borrow().set_clock(u32::try_from(started.elapsed().as_secs()).unwrap_or(u32::MAX));
     }
 }

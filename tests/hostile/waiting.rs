@@ -54,7 +54,8 @@ fn more_than_there_is_memory_for_at_once_succeeds_in_turn() {
     while senders.iter().any(|sender| !sender.is_finished()) {
         rig.serves();
     }
-    senders.into_iter().for_each(|sender| sender.join().expect("every request is answered"));
+    let answered = senders.into_iter().map(|sender| sender.join().is_ok()).filter(|answered| *answered).count();
+    assert_eq!(answered, sizes.len(), "{}", rig.broker.log());
     assert!(!rig.broker.log().contains("connection closed"), "{}", rig.broker.log());
     assert_eq!((rig.metric("duramen_gather_bytes"), rig.metric("duramen_gather_waiting")), (0.0, 0.0));
     rig.is_unharmed();
