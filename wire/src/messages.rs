@@ -7,7 +7,6 @@ mod guard;
 mod newer;
 mod schema;
 
-pub use guard::ELEMENTS_MAX;
 pub use kafka_protocol::ResponseError;
 pub use kafka_protocol::messages::*;
 pub use kafka_protocol::protocol::StrBytes;
@@ -30,8 +29,6 @@ pub enum Error {
     Version { api: ApiKey, version: i16 },
     #[error(transparent)]
     Malformed(#[from] slices::Error),
-    #[error("an array of the request holds more than {ELEMENTS_MAX} elements")]
-    TooManyElements,
     #[error("the request would take {decoded} bytes when it is decoded; {max} is the most here")]
     TooLarge { decoded: usize, max: usize },
     #[error("{api} {version} cannot be decoded")]

@@ -1,13 +1,11 @@
 //! A walk over a request's bytes before they are decoded: every length lies within the bytes, every count within its
-//! bound. The decoder behind it reserves memory for a count before it looks further, which is safe only for counts whose
-//! elements are known to be there. On the way it is added up how much memory the decoded request may take.
+//! bound ([`ARRAY_LENGTH_MAX`](crate::slices::ARRAY_LENGTH_MAX)). The decoder behind it reserves memory for a count
+//! before it looks further, which is safe only for counts whose elements are known to be there. On the way it is added
+//! up how much memory the decoded request may take.
 
 use super::schema::{self, Field, Kind};
 use super::{ApiKey, Error};
 use crate::slices::{Cursor, Slices};
-
-/// No array of a request may hold more elements; Kafka has the same bound.
-pub const ELEMENTS_MAX: usize = 1_000_000;
 
 /// What a word, a list, a string and the tree of a structure's unknown fields take in memory, at most.
 const WORD: usize = 8;
@@ -100,9 +98,6 @@ impl Walk<'_> {
     /// Reads how many elements of so many bytes each an array has.
     fn array(&mut self, size: usize) -> Result<usize, Error> {
         let count = self.cursor.nullable_array(self.flexible)?.unwrap_or(0);
-        if count > ELEMENTS_MAX {
-            return Err(Error::TooManyElements);
-        }
         self.decoded = self.decoded.saturating_add(count * size);
         Ok(count)
     }
