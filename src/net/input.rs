@@ -19,7 +19,7 @@ const PREFIX_LEN: usize = 4;
 const SMALL_REMAINDER: usize = 4 << 10;
 /// A larger request is gathered in a buffer of its own while it arrives.
 const IN_PLACE_MAX: usize = 2 << 20;
-/// A gathering buffer grows from here on, by doubling.
+/// A gathering buffer without memory of the budget grows from here on, by doubling; one with it from `IN_PLACE_MAX`.
 const GATHER_STEP: usize = 64 << 10;
 /// An incomplete request that has got nothing for so long gives its receive buffers back.
 const HOLD_BUFFERS: Duration = Duration::from_millis(50);
@@ -264,8 +264,10 @@ impl Input {
     fn copy_out(&mut self, whole: usize) {
         let needed = self.gathered.len() + self.available;
         if needed > self.gathered.capacity() {
-            // Doubled, but never beyond the request: a length that lies gets no more than twice what has come.
-            let wanted = needed.max(2 * self.gathered.capacity()).max(whole.min(GATHER_STEP)).min(whole.max(needed));
+            // Doubled, but never beyond the request. A length may lie, so that not all of it is asked for at once, and
+            // little before there is memory for it.
+            let step = if self.reserved.is_some() { IN_PLACE_MAX } else { GATHER_STEP };
+            let wanted = needed.max(2 * self.gathered.capacity()).max(whole.min(step)).min(whole.max(needed));
             self.gathered.reserve_exact(wanted - self.gathered.len());
         }
         let mut skip = std::mem::take(&mut self.consumed);
