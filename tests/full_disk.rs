@@ -5,6 +5,8 @@
 //! a file where the test may mount one.
 
 mod bare;
+#[path = "full_disk/groups.rs"]
+mod groups;
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};

@@ -5,6 +5,8 @@ mod bare;
 mod batches;
 #[path = "hostile/fuzz.rs"]
 mod fuzz;
+#[path = "hostile/gone.rs"]
+mod gone;
 #[path = "hostile/many.rs"]
 mod many;
 #[path = "hostile/requests.rs"]
@@ -13,3 +15,5 @@ mod requests;
 mod rig;
 #[path = "hostile/slow.rs"]
 mod slow;
+#[path = "hostile/waiting.rs"]
+mod waiting;

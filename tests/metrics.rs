@@ -103,6 +103,18 @@ fn a_scrape_shows_what_was_done() {
     }
 }
 
+/// By number alone the third topic would go to the first shard, where there is traffic.
+#[test]
+fn new_topics_keep_away_from_traffic() {
+    let broker = Broker::start(&["--shards=2", "--set=num.partitions=1", "--set=auto.create.topics.enable=true"]);
+    produce(&broker, "busy", 500, 2000);
+    let on_shards = |page: &Page| ["0", "1"].map(|shard| page.sum("duramen_partitions", &[("shard", shard)]));
+    assert_eq!(on_shards(&broker.scrape()), [1.0, 0.0]);
+    produce(&broker, "quiet", 1, 10);
+    produce(&broker, "calm", 1, 10);
+    assert_eq!(on_shards(&broker.scrape()), [1.0, 2.0]);
+}
+
 /// 24 MiB in segments of 1 MiB, on a shard with little memory: the beginning is on the disk alone. Who reads it again and
 /// again gets it from the disk first, and by sendfile once the broker has read it into the page cache.
 #[test]

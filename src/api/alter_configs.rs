@@ -16,6 +16,7 @@ use duramen_wire::messages::{
 
 use super::Context;
 use super::controller::{Failure, commit, with_keeper};
+use super::groups;
 use super::resources::{self, known_name};
 use crate::config::{Operation, OperationKind};
 use crate::controller::{self, Change, Target};
@@ -41,6 +42,8 @@ enum Settings {
 struct Decided {
     change: Option<Change>,
     topic: Option<TopicId>,
+    /// Whether group coordinators live on its partitions, and move with them.
+    has_coordinators: bool,
     moves: Vec<(PartitionIndex, ShardId)>,
 }
 
@@ -186,12 +189,9 @@ fn decide(decision: &controller::Context<'_>, alteration: &Alteration) -> Result
             moves.push((*partition, *shard));
         }
     }
-    if !moves.is_empty() && alteration.name == controller::CONSUMER_OFFSETS {
-        let message = format!("Partitions of {} stay where they are: groups live on them.", alteration.name);
-        return Err(Failure::new(ResponseError::InvalidRequest, message));
-    }
     let topic = decision.image.topic_by_name(&alteration.name).map(|topic| topic.id);
-    Ok(Decided { change, topic, moves })
+    let has_coordinators = alteration.name == controller::CONSUMER_OFFSETS;
+    Ok(Decided { change, topic, has_coordinators, moves })
 }
 
 /// There are no loggers that could be set while the broker runs.
@@ -200,7 +200,7 @@ fn decide_on_loggers(name: &str, node_id: i32, operations: &[Operation]) -> Resu
     match (name.parse::<i32>(), operations.first()) {
         (Err(_), _) => invalid(format!("Node id must be an integer, but it is: {name}")),
         (Ok(id), _) if id != node_id => invalid(format!("Unexpected node id. Expected {node_id}, but received {id}")),
-        (Ok(_), None) => Ok(Decided { change: None, topic: None, moves: Vec::new() }),
+        (Ok(_), None) => Ok(Decided { change: None, topic: None, has_coordinators: false, moves: Vec::new() }),
         (Ok(_), Some(operation)) => {
             let message = format!("Logger {} does not exist!", operation.name);
             Err(Failure::new(ResponseError::InvalidConfig, message))
@@ -211,8 +211,12 @@ fn decide_on_loggers(name: &str, node_id: i32, operations: &[Operation]) -> Resu
 async fn move_partitions(context: &Context, decided: Decided) -> Result<(), Failure> {
     let Some(topic) = decided.topic else { return Ok(()) };
     for (partition, shard) in decided.moves {
-        let moved = with_keeper(&context.shard, move |keeper, _| async move {
-            keeper.move_partition(topic, partition, shard).await.map_err(|error| Failure::from(&error))
+        let moved = with_keeper(&context.shard, move |keeper, controller| async move {
+            let moved = match decided.has_coordinators {
+                true => groups::move_coordinator(&keeper, &controller, topic, partition, shard).await,
+                false => keeper.move_partition(topic, partition, shard).await,
+            };
+            moved.map_err(|error| Failure::from(&error))
         });
         moved.await??;
     }

@@ -16,7 +16,7 @@ use crate::metadata::Keeper;
 use crate::metrics::Metrics;
 use crate::net::complaints::Complaints;
 use crate::net::endpoints::{Endpoint, Endpoints};
-use crate::net::input::GatherBudget;
+use crate::net::gather::GatherBudget;
 use crate::shard::Shard;
 
 /// The parts of one shard that stand above its partitions. They live as long as the shard.
@@ -27,6 +27,8 @@ pub struct Services {
     pub endpoints: Arc<Endpoints>,
     pub sessions: RefCell<Sessions>,
     pub gather_budget: Rc<GatherBudget>,
+    /// For requests that are decoded whole. Who has got some of it waits for nothing of `gather_budget`.
+    pub decode_budget: Rc<GatherBudget>,
     pub metrics: Rc<Metrics>,
     /// Log lines about clients.
     pub complaints: Rc<Complaints>,

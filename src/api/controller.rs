@@ -1,14 +1,16 @@
 //! Decisions about the metadata for requests that came in on any shard: they are taken on the controller's.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use duramen_wire::ids::{ShardId, TopicId};
 use duramen_wire::messages::{ResponseError, StrBytes};
 use uuid::Uuid;
 
+use super::groups::DeletedTopic;
 use super::{Context, Services};
-use crate::controller::{self, Change, Refusal};
+use crate::controller::{self, Change, Image, Refusal, ShardLoad};
 use crate::errors::chain;
 use crate::metadata::{self, CONTROLLER_SHARD, Keeper};
 use crate::runtime::TaskClass;
@@ -68,27 +70,59 @@ pub async fn commit<R: Send + 'static>(
 ) -> Result<R, Failure> {
     let made = with_keeper(shard, |keeper, shard| async move {
         let services = Services::of(&shard);
+        let loads = loads(&shard).await;
         let broker = services.config();
         let mut settings_change = false;
+        let mut deleted = Vec::new();
         let decided = keeper.commit(|image| {
             let layers = image.layers(&services.settings, broker.node_id);
-            let (changes, decided) = decide(&controller::Context { image, broker: &broker, layers, loads: &[] });
+            let (changes, decided) = decide(&controller::Context { image, broker: &broker, layers, loads: &loads });
             settings_change = changes.iter().any(|change| matches!(change, Change::OwnerConfigsChanged(_)));
+            deleted = deleted_topics(image, &changes);
             (changes, decided)
         });
         let (decided, made) = decided.await;
         if settings_change {
             refresh_all(&shard).await;
         }
+        if !deleted.is_empty() {
+            forget_all(&shard, deleted.into()).await;
+        }
         made.map(|()| decided).map_err(|error| Failure::from(&error))
     });
     made.await?
+}
+
+/// How busy each shard is.
+async fn loads(shard: &Shard) -> Vec<ShardLoad> {
+    let mut loads = Vec::with_capacity(usize::from(shard.shards()));
+    for id in (0..shard.shards()).map(ShardId) {
+        loads.push(shard.call(id, |shard| async move { shard.load() }).await);
+    }
+    loads
 }
 
 /// Has every shard compute its typed settings anew.
 async fn refresh_all(shard: &Shard) {
     for id in (0..shard.shards()).map(ShardId) {
         shard.call(id, |shard| async move { Services::of(&shard).refresh(&shard) }).await;
+    }
+}
+
+/// The topics that changes delete, while the metadata still knows them.
+fn deleted_topics(image: &Image, changes: &[Change]) -> Vec<DeletedTopic> {
+    let deleted = changes.iter().filter_map(|change| match change {
+        Change::TopicDeleted(deleted) => image.topic(deleted.topic_id),
+        _ => None,
+    });
+    deleted.map(|topic| (topic.name.as_str().into(), topic.id)).collect()
+}
+
+/// Has all coordinators forget what was committed in topics that are gone.
+async fn forget_all(shard: &Shard, deleted: Arc<[DeletedTopic]>) {
+    for id in (0..shard.shards()).map(ShardId) {
+        let deleted = deleted.clone();
+        shard.call(id, |shard| async move { Services::of(&shard).groups.forget(&shard, &deleted) }).await;
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Exchange {
     pub spare_reads: Vec<Box<ReadBatch>>,
     pub response: Response,
     /// Memory that the request was gathered in.
-    pub reserved: Option<crate::net::input::Reserved>,
+    pub reserved: Option<crate::net::gather::Reserved>,
 }
 
 /// What goes back to the client.

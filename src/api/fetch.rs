@@ -86,6 +86,14 @@ impl FetchState {
         self.waiting.clear();
         self.phase = Phase::Looking;
     }
+
+    /// The shards that were asked.
+    pub fn owners(&self) -> impl Iterator<Item = ShardId> {
+        let mut owners: Vec<ShardId> = self.places.iter().filter_map(|place| Some(place.as_ref().ok()?.0)).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        owners.into_iter()
+    }
 }
 
 /// Why a request gets no answer but a closed connection.

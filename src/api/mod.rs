@@ -36,6 +36,7 @@ mod offset_for_leader_epoch;
 mod resources;
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use duramen_wire::header::RequestHeader;
@@ -44,6 +45,12 @@ use duramen_wire::messages::{self, Request, Response};
 pub use context::{Context, Services};
 
 use self::exchange::Exchange;
+use crate::net::gather::Reserved;
+
+/// Requests that take less memory when they are decoded need not wait for it.
+const SMALL_REQUEST: usize = 64 << 10;
+/// How long the others may wait.
+const MEMORY_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -71,12 +78,25 @@ pub async fn serve(
         // Only ApiVersions comes here with a version that is not offered: it is answered in the oldest form.
         messages::encode_response(&api_versions::unsupported().into(), 0, header.correlation_id, out)?;
     } else {
-        let request = messages::decode_request(header.api, header.version, body)?;
+        let checked = messages::check_request(header.api, header.version, body)?.within(context.decode_budget.max())?;
+        let _memory = memory_for(context, checked.decoded_size()).await?;
+        let request = checked.decode()?;
         let response = answer(context, &caller, request).await;
         messages::encode_response(&response, header.version, header.correlation_id, out)?;
     }
     exchange.answered = true;
     Ok(())
+}
+
+/// Waits for the memory that a request takes when it is decoded, unless that is little.
+async fn memory_for(context: &Context, decoded: usize) -> Result<Option<Reserved>, messages::Error> {
+    if decoded <= SMALL_REQUEST {
+        return Ok(None);
+    }
+    let budget = &context.decode_budget;
+    let reserved = context.shard.reactor.timeout_at(Instant::now() + MEMORY_WAIT_MAX, budget.reserve(decoded)).await;
+    let max = budget.max().saturating_sub(budget.used());
+    reserved.map(Some).ok_or(messages::Error::TooLarge { decoded, max })
 }
 
 async fn answer(context: &Context, caller: &Caller, request: Request) -> Response {

@@ -135,11 +135,13 @@ impl Appends {
         groups
     }
 
-    /// Groups that have a commit under way in the topic, with the partitions.
-    pub(super) fn committing_in_topic(&self, name: &str) -> BTreeSet<(Arc<str>, i32)> {
+    /// Groups that have a commit under way in the topic of that name and id, with the partitions.
+    pub(super) fn committing_in_topic(&self, name: &str, topic_id: [u8; 16]) -> BTreeSet<(Arc<str>, i32)> {
         let changes = self.queue.iter().flat_map(|append| &append.changes);
         let committing = changes.filter_map(|change| match change {
-            Change::Offset { group, topic, partition, committed: Some(_) } if topic.as_ref() == name => {
+            Change::Offset { group, topic, partition, committed: Some(committed) }
+                if topic.as_ref() == name && committed.may_be_of(topic_id) =>
+            {
                 Some((Arc::clone(group), *partition))
             }
             _ => None,

@@ -59,7 +59,7 @@ impl Coordinator {
             Event::List(request) => context.list(groups, request),
             Event::Tick => context.tick(groups),
             Event::AppendDone { id, result } => context.appends.finish(id, result),
-            Event::TopicDeleted { topic } => context.delete_topic(groups, &topic),
+            Event::TopicDeleted { topic, topic_id } => context.delete_topic(groups, &topic, topic_id),
         }
         self.finish_appends(now_ms, effects);
     }

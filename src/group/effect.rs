@@ -119,6 +119,15 @@ pub struct FetchedOffset {
     pub offset: i64,
     pub leader_epoch: i32,
     pub metadata: Arc<str>,
+    /// Of the topic that it was committed in; all zero if that is not known, or nothing was committed.
+    pub topic_id: [u8; 16],
+}
+
+impl FetchedOffset {
+    /// The answer where nothing was committed.
+    pub fn nothing(partition: i32) -> Self {
+        FetchedOffset { partition, offset: -1, leader_epoch: -1, metadata: "".into(), topic_id: [0; 16] }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

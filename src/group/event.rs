@@ -39,9 +39,10 @@ pub enum Event {
         /// The offset after the last record that was written.
         result: Result<i64, AppendError>,
     },
-    /// A topic is gone: what groups committed in it goes too.
+    /// A topic is gone: what groups committed in it goes too, but not what they commit in a later one of that name.
     TopicDeleted {
         topic: Arc<str>,
+        topic_id: [u8; 16],
     },
 }
 

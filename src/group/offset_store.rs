@@ -17,6 +17,13 @@ pub struct CommittedOffset {
     pub topic_id: [u8; 16],
 }
 
+impl CommittedOffset {
+    /// Whether it was committed in the topic of that id, as far as is known.
+    pub(super) fn may_be_of(&self, topic_id: [u8; 16]) -> bool {
+        self.topic_id == topic_id || self.topic_id == [0; 16]
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Offsets {
     by_topic: BTreeMap<Arc<str>, BTreeMap<i32, CommittedOffset>>,
@@ -49,8 +56,10 @@ impl Offsets {
         self.by_topic.iter()
     }
 
-    pub(super) fn partitions(&self, topic: &str) -> impl Iterator<Item = i32> {
-        self.by_topic.get(topic).into_iter().flat_map(|partitions| partitions.keys().copied())
+    /// The partitions with something committed in the topic of that name and id.
+    pub(super) fn partitions(&self, topic: &str, topic_id: [u8; 16]) -> impl Iterator<Item = i32> {
+        let partitions = self.by_topic.get(topic).into_iter().flatten();
+        partitions.filter(move |(_, committed)| committed.may_be_of(topic_id)).map(|(partition, _)| *partition)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, i32, &CommittedOffset)> {

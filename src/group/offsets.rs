@@ -16,8 +16,6 @@ use super::event::{CommitPartition, CommitRequest, CommitTopic, DeleteOffsetsReq
 use super::offset_store::{CommittedOffset, Offsets};
 use super::refuse::commit_response;
 
-const NOTHING_COMMITTED: i64 = -1;
-
 impl Context<'_> {
     pub(super) fn commit_offsets(&mut self, groups: &mut Groups, request: CommitRequest) {
         if let Err(error) = self.check_commit(groups, &request) {
@@ -153,10 +151,10 @@ impl Context<'_> {
     }
 
     /// Forgets what any group has committed, or is committing, in a topic that is gone.
-    pub(super) fn delete_topic(&mut self, groups: &Groups, topic: &Arc<str>) {
-        let mut gone = self.appends.committing_in_topic(topic);
+    pub(super) fn delete_topic(&mut self, groups: &Groups, topic: &Arc<str>, topic_id: [u8; 16]) {
+        let mut gone = self.appends.committing_in_topic(topic, topic_id);
         for group in groups.values() {
-            gone.extend(group.offsets.partitions(topic).map(|partition| (Arc::clone(&group.id), partition)));
+            gone.extend(group.offsets.partitions(topic, topic_id).map(|partition| (Arc::clone(&group.id), partition)));
         }
         let changes: Vec<Change> =
             gone.iter().map(|(group, partition)| Change::tombstone(group, topic, *partition)).collect();
@@ -196,7 +194,7 @@ fn check_delete<'g>(groups: &'g Groups, request: &DeleteOffsetsRequest) -> Resul
 fn fetch_topic(offsets: Option<&Offsets>, topic: Arc<str>, partitions: &[i32]) -> FetchedTopic {
     let fetched = partitions.iter().map(|&partition| {
         let committed = offsets.and_then(|offsets| offsets.get(&topic, partition));
-        committed.map_or_else(|| nothing_committed(partition), |committed| fetched(partition, committed))
+        committed.map_or_else(|| FetchedOffset::nothing(partition), |committed| fetched(partition, committed))
     });
     let partitions = fetched.collect();
     FetchedTopic { topic, partitions }
@@ -216,9 +214,6 @@ fn fetched(partition: i32, committed: &CommittedOffset) -> FetchedOffset {
         offset: committed.offset,
         leader_epoch: committed.leader_epoch,
         metadata: Arc::clone(&committed.metadata),
+        topic_id: committed.topic_id,
     }
-}
-
-fn nothing_committed(partition: i32) -> FetchedOffset {
-    FetchedOffset { partition, offset: NOTHING_COMMITTED, leader_epoch: -1, metadata: "".into() }
 }

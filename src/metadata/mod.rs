@@ -4,7 +4,7 @@
 mod moves;
 mod store;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::controller::{self, Change, Image};
 use crate::runtime::TaskClass;
 use crate::runtime::disk::RealDisk;
 use crate::shard::Shard;
-use crate::shard::notify::Notify;
+use crate::shard::notify::Turns;
 
 /// The shard that keeps the metadata.
 pub const CONTROLLER_SHARD: ShardId = ShardId(0);
@@ -42,8 +42,8 @@ pub struct Keeper {
     settings: Arc<Settings>,
     node_id: i32,
     store: RefCell<Option<Store<RealDisk>>>,
-    busy: Cell<bool>,
-    free: Notify,
+    /// The right to change the metadata.
+    turns: Turns,
 }
 
 /// Reads a store's content into an image.
@@ -58,20 +58,10 @@ pub fn read(found: &Found) -> Result<Image, Error> {
     Ok(image)
 }
 
-/// The right to change the metadata; others wait until it is dropped.
-struct Turn<'a>(&'a Keeper);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.busy.set(false);
-        self.0.free.raise();
-    }
-}
-
 impl Keeper {
     pub fn new(shard: Rc<Shard>, settings: Arc<Settings>, node_id: i32, store: Store<RealDisk>) -> Rc<Self> {
         let store = RefCell::new(Some(store));
-        Rc::new(Self { shard, settings, node_id, store, busy: Cell::new(false), free: Notify::default() })
+        Rc::new(Self { shard, settings, node_id, store, turns: Turns::default() })
     }
 
     /// Changes made so far.
@@ -82,16 +72,9 @@ impl Keeper {
     /// Decides on the image as it is now, makes the decision durable, and has all shards apply it. What `decide` refuses
     /// changes nothing. The result of `decide` comes back with what became of its changes.
     pub async fn commit<R>(&self, decide: impl FnOnce(&Image) -> (Vec<Change>, R)) -> (R, Result<(), Error>) {
-        let _turn = self.turn().await;
+        let _turn = self.turns.take().await;
         let (changes, decided) = decide(&self.shard.image.borrow());
         (decided, self.make(changes).await)
-    }
-
-    async fn turn(&self) -> Turn<'_> {
-        while self.busy.replace(true) {
-            self.free.wait().await;
-        }
-        Turn(self)
     }
 
     async fn make(&self, changes: Vec<Change>) -> Result<(), Error> {

@@ -38,7 +38,7 @@ impl Keeper {
     /// The partition does not exist; or a step failed. The old shard then serves it as before. Only if no shard could take
     /// it, asked a bounded number of times, is it not served until the next start; the broker's log says so.
     pub async fn move_partition(&self, topic: TopicId, partition: PartitionIndex, to: ShardId) -> Result<(), Error> {
-        let _turn = self.turn().await;
+        let _turn = self.turns.take().await;
         let id = TopicPartitionId { topic, partition };
         let placed = self.shard.image.borrow().partition(topic, partition).copied();
         let from = placed.ok_or_else(|| failed(id, "it does not exist"))?.shard;

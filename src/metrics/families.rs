@@ -111,8 +111,16 @@ fn runtime(stats: &runtime::Stats) -> Vec<Row> {
 
 /// Connections, sessions, and what waits.
 fn serving(shard: &ShardReport) -> Vec<Row> {
-    let ShardReport { connections, fetch_sessions, group_requests, gather_used, gather_copied, gather_max, .. } =
-        *shard;
+    let ShardReport {
+        connections,
+        fetch_sessions,
+        group_requests,
+        gather_used,
+        gather_copied,
+        gather_max,
+        gather_waiting,
+        ..
+    } = *shard;
     let Queues { appends, parked_reads, cold_reads } = shard.queues;
     // Latencies and bytes sent have labels of their own.
     let &Snapshot {
@@ -144,7 +152,8 @@ fn serving(shard: &ShardReport) -> Vec<Row> {
             gather_copied,
             "Bytes of requests that were copied together for it.",
         ),
-        gauge("duramen_gather_budget_bytes", gather_max, "Bound of duramen_gather_bytes, but for a single request."),
+        gauge("duramen_gather_budget_bytes", gather_max, "Bound of duramen_gather_bytes, but for one larger request."),
+        gauge("duramen_gather_waiting", gather_waiting, "Requests that arrive in pieces and wait for memory."),
     ]
 }
 
@@ -172,6 +181,7 @@ fn log(stats: &log::Stats) -> Vec<Row> {
         bytes_read_cold: _,
         cold_read_bytes,
         cold_read_waits,
+        index_bytes_read,
         partitions,
         memory_mapped,
         memory_budget,
@@ -209,5 +219,10 @@ fn log(stats: &log::Stats) -> Vec<Row> {
         counter("duramen_checkpoint_bytes_total", checkpoint_bytes, "Bytes of checkpoints."),
         counter("duramen_cold_disk_bytes_total", cold_read_bytes, "Bytes that cold reads took from the disk."),
         counter("duramen_cold_read_waits_total", cold_read_waits, "Cold reads that waited for others to end."),
+        counter(
+            "duramen_index_read_bytes_total",
+            index_bytes_read,
+            "Bytes of segments read to make or complete indexes.",
+        ),
     ]
 }

@@ -39,6 +39,7 @@ pub struct ShardReport {
     pub gather_used: usize,
     pub gather_max: usize,
     pub gather_copied: u64,
+    pub gather_waiting: usize,
     /// Partitions by what keeps them from taking writes, or `good`.
     pub health: BTreeMap<&'static str, usize>,
     /// Bytes of all segments.
@@ -73,6 +74,7 @@ async fn one(shard: &Shard) -> ShardReport {
         gather_used: services.gather_budget.used(),
         gather_max: services.gather_budget.max(),
         gather_copied: services.gather_budget.copied(),
+        gather_waiting: services.gather_budget.waiting(),
         health,
         stored,
     }

@@ -6,17 +6,21 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use duramen_wire::api::ApiKey;
 use duramen_wire::header::RequestHeader;
 use duramen_wire::ids::ShardId;
 
 use super::follow::{Arrival, BUSY_MAX, Departure, Following};
-use super::input::{Cells, Input, Leftover};
+use super::input::{Cells, Input, Leftover, Next};
 use crate::api::exchange::{Exchange, Fate};
 use crate::api::fetch::Phase;
 use crate::api::{self, Context};
@@ -30,6 +34,9 @@ use crate::shard::notify::Notify;
 pub const EXCHANGES_MAX: usize = 64;
 /// Exchanges that a quiet connection keeps for later; a busy one keeps as many as it has had under way.
 const SPARE_EXCHANGES_MAX: usize = 4;
+
+/// How often a connection whose client sends no more is looked at, whether the client is still there.
+const HALF_CLOSED_LOOK: Duration = Duration::from_millis(500);
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +52,7 @@ pub enum Error {
     #[error("{0}")]
     Closed(String),
     #[error("sending: {0}")]
-    Send(std::io::Error),
+    Send(io::Error),
 }
 
 /// The boxes of one request, while they are sent.
@@ -130,6 +137,7 @@ impl Connection {
             if writer.departure.borrow().is_none() {
                 writer.socket.shutdown();
             }
+            writer.cancel_reads().await;
             while !writer.reader_done.get() {
                 writer.news.wait().await;
             }
@@ -188,8 +196,10 @@ impl Connection {
             self.own_request(&mut exchange);
             let reactor = &self.context.shard.reactor;
             let request = Arc::get_mut(&mut exchange.request).expect("the request was just made the exchange's own");
-            let Some(reserved) = input.next(reactor, &self.socket, request).await? else { return Ok(()) };
-            exchange.reserved = Some(reserved);
+            match input.next(reactor, &self.socket, request).await? {
+                Next::Request(reserved) => exchange.reserved = reserved,
+                Next::End => return self.outlive_half_close().await,
+            }
             exchange.started = Instant::now();
             self.last_active.set(exchange.started);
             self.take(exchange).await?;
@@ -241,7 +251,7 @@ impl Connection {
         if !header.is_supported() && header.api != ApiKey::ApiVersions {
             return Err(Error::Version { api: header.api.name(), version: header.version });
         }
-        let reply_to = ReplyTo { shard: self.context.shard.id, connection: self.key.get(), exchange: exchange.id };
+        let reply_to = self.reply_to(&exchange);
         match header.api {
             ApiKey::Produce => {
                 api::produce::begin(&self.context, &mut exchange, reply_to, header.client_id.as_ref())
@@ -255,13 +265,52 @@ impl Connection {
             }
             _ => {
                 self.wait_until(|exchanges| exchanges == 0).await;
-                api::serve(&self.context, &mut exchange, &header, self.peer)
-                    .await
-                    .map_err(|error| unreadable(&exchange, error))?;
+                let served = self.unless_gone(api::serve(&self.context, &mut exchange, &header, self.peer)).await?;
+                served.map_err(|error| unreadable(&exchange, error))?;
                 self.push(exchange);
             }
         }
         Ok(())
+    }
+
+    /// The output of `work`, unless the client goes away altogether meanwhile.
+    async fn unless_gone<F: Future>(&self, work: F) -> Result<F::Output, Error> {
+        let (mut work, mut gone) = (pin!(work), pin!(self.gone()));
+        poll_fn(|context| match work.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => gone.as_mut().poll(context).map(|()| Err(connection_reset())),
+        })
+        .await
+    }
+
+    /// Ends when the client is gone. That it sends no more does not tell: it may still read, and is owed its answers.
+    async fn gone(&self) {
+        self.socket.ended().await;
+        self.socket.keep_alive();
+        while !self.socket.is_gone() {
+            self.context.shard.reactor.sleep(HALF_CLOSED_LOOK).await;
+        }
+    }
+
+    /// Waits until a client that sends no more has got its answers, or is gone too.
+    async fn outlive_half_close(&self) -> Result<(), Error> {
+        self.unless_gone(self.wait_until(|exchanges| exchanges == 0)).await
+    }
+
+    /// Ends the waits of fetches that nobody is there for any more.
+    async fn cancel_reads(&self) {
+        let waits: Vec<(ShardId, ReplyTo)> = {
+            let exchanges = self.exchanges.borrow();
+            let fetches = exchanges.iter().filter(|exchange| exchange.api == ApiKey::Fetch && !exchange.answered);
+            fetches.flat_map(|fetch| fetch.fetch.owners().map(|owner| (owner, self.reply_to(fetch)))).collect()
+        };
+        for (owner, read) in waits {
+            self.context.shard.send(owner, Request::CancelRead(read)).await;
+        }
+    }
+
+    fn reply_to(&self, exchange: &Exchange) -> ReplyTo {
+        ReplyTo { shard: self.context.shard.id, connection: self.key.get(), exchange: exchange.id }
     }
 
     async fn send_appends(&self, mut exchange: Box<Exchange>) {
@@ -369,7 +418,7 @@ impl Connection {
     fn next_resend(&self) -> Option<(ShardId, Request)> {
         let mut exchanges = self.exchanges.borrow_mut();
         let exchange = exchanges.iter_mut().find(|one| matches!(one.fetch.phase, Phase::ToWait | Phase::ToCancel))?;
-        let reply_to = ReplyTo { shard: self.context.shard.id, connection: self.key.get(), exchange: exchange.id };
+        let reply_to = self.reply_to(exchange);
         exchange.next_message(reply_to)
     }
 
@@ -433,8 +482,12 @@ impl Error {
     /// Whether this is how connections usually end, of which nobody needs to be told.
     fn is_ordinary(&self) -> bool {
         let (Self::Input(super::input::Error::Io(error)) | Self::Send(error)) = self else { return false };
-        matches!(error.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe)
+        matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
     }
+}
+
+fn connection_reset() -> Error {
+    super::input::Error::from(io::Error::from(ErrorKind::ConnectionReset)).into()
 }
 
 fn unreadable(exchange: &Exchange, error: impl std::fmt::Display) -> Error {

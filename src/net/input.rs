@@ -1,14 +1,16 @@
 //! From received bytes to whole requests. A request normally stays in the receive buffers that it came in; what would
 //! hold many buffers for few bytes, or for long, is copied together instead, so that slow senders pin little.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::runtime::Reactor;
+use super::gather::{GatherBudget, Held, Reservation, Reserved};
 use crate::runtime::net::Socket;
+use crate::runtime::{Reactor, Received};
 use crate::shard::request_bytes::{PIECES_MAX, RequestBytes, SharedBuffer};
 
 /// Bytes of the length in front of each request.
@@ -17,6 +19,8 @@ const PREFIX_LEN: usize = 4;
 const SMALL_REMAINDER: usize = 4 << 10;
 /// A larger request is gathered in a buffer of its own while it arrives.
 const IN_PLACE_MAX: usize = 2 << 20;
+/// A gathering buffer without memory of the budget grows from here on, by doubling; one with it from `IN_PLACE_MAX`.
+const GATHER_STEP: usize = 64 << 10;
 /// An incomplete request that has got nothing for so long gives its receive buffers back.
 const HOLD_BUFFERS: Duration = Duration::from_millis(50);
 /// Empty cells that a connection keeps, of some forty bytes each: as many as a few large requests have buffers. One that
@@ -26,8 +30,14 @@ const CELLS_KEPT_QUIET: usize = 16;
 /// Gathering buffers that a connection keeps; a larger one is given back to the allocator after its request.
 const GATHERED_KEPT_MAX: usize = 4;
 const GATHERED_LEN_KEPT_MAX: usize = 16 << 10;
-/// How long a request may wait for memory, and how long one may take to arrive, once its first byte has.
+/// How long a request may take to arrive, once its first byte has and there is memory for it.
 const ARRIVAL_MAX: Duration = Duration::from_secs(60);
+/// How long a request may wait for memory.
+const MEMORY_WAIT_MAX: Duration = Duration::from_secs(60);
+/// An incomplete request that gets nothing for so long gives its memory up if others wait for it.
+const STALL_MAX: Duration = Duration::from_secs(5);
+/// How often one that waits for memory, and does not receive meanwhile, looks whether its client is still there.
+const CLIENT_LOOK: Duration = Duration::from_secs(1);
 
 /// Why a connection's input cannot be read on.
 #[derive(Debug, thiserror::Error)]
@@ -42,55 +52,13 @@ pub enum Error {
     Cut { missing: usize },
     #[error("a request of {length} bytes did not arrive within {} s", ARRIVAL_MAX.as_secs())]
     TooSlow { length: usize },
-    #[error("no memory for an incomplete request of {length} bytes: {used} bytes are held for others")]
-    NoMemory { length: usize, used: usize },
-}
-
-/// The memory of one shard for requests that are copied together, in bytes.
-pub struct GatherBudget {
-    used: Cell<usize>,
-    max: usize,
-    copied: Cell<u64>,
-}
-
-impl GatherBudget {
-    pub fn new(max: usize) -> Rc<Self> {
-        Rc::new(Self { used: Cell::new(0), max, copied: Cell::new(0) })
-    }
-
-    pub fn used(&self) -> usize {
-        self.used.get()
-    }
-
-    pub fn max(&self) -> usize {
-        self.max
-    }
-
-    /// Bytes that were copied together so far.
-    pub fn copied(&self) -> u64 {
-        self.copied.get()
-    }
-
-    fn take(self: &Rc<Self>, length: usize) -> Result<Reserved, Error> {
-        let used = self.used.get();
-        if used > 0 && used + length > self.max {
-            return Err(Error::NoMemory { length, used });
-        }
-        self.used.set(used + length);
-        Ok(Reserved { budget: self.clone(), length })
-    }
-}
-
-/// Bytes of the budget; given back when dropped.
-pub struct Reserved {
-    budget: Rc<GatherBudget>,
-    length: usize,
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        self.budget.used.set(self.budget.used.get() - self.length);
-    }
+    #[error("no memory for an incomplete request of {length} bytes: {used} bytes are held for others, {waiting} wait")]
+    NoMemory { length: usize, used: usize, waiting: usize },
+    #[error(
+        "nothing came of an incomplete request of {length} bytes for {} s, and others wait for its memory",
+        STALL_MAX.as_secs()
+    )]
+    Stalled { length: usize },
 }
 
 /// What a connection has received and not yet handed on.
@@ -106,6 +74,14 @@ pub struct Input {
     cells: Rc<Cells>,
     budget: Rc<GatherBudget>,
     request_max: usize,
+}
+
+/// What came next.
+pub enum Next {
+    /// A whole request, with the memory that it was gathered in.
+    Request(Option<Reserved>),
+    /// The client sends no more.
+    End,
 }
 
 /// What one shard has received of a connection and another is to serve.
@@ -185,31 +161,48 @@ impl Input {
         Leftover { buffers: self.buffers, consumed: self.consumed }
     }
 
-    /// Puts the next request into `request`. `None` at the end of the stream.
+    /// Puts the next request into `request`.
     pub async fn next(
         &mut self,
         reactor: &Reactor,
         socket: &Socket,
         request: &mut RequestBytes,
-    ) -> Result<Option<Reserved>, Error> {
+    ) -> Result<Next, Error> {
         while self.len() < PREFIX_LEN {
-            if !self.receive(reactor, socket, None).await? {
-                return if self.is_empty() { Ok(None) } else { Err(Error::Cut { missing: PREFIX_LEN - self.len() }) };
+            // A few bytes are not worth a receive buffer for as long as their client likes.
+            self.copy_out(PREFIX_LEN);
+            if !self.receive(socket.recv().await?) {
+                return if self.is_empty() {
+                    Ok(Next::End)
+                } else {
+                    Err(Error::Cut { missing: PREFIX_LEN - self.len() })
+                };
             }
         }
         let length = self.check_prefix()?;
         let whole = PREFIX_LEN + length;
-        let deadline = Instant::now() + ARRIVAL_MAX;
+        let mut deadline = Instant::now() + ARRIVAL_MAX;
         while self.len() < whole {
             if self.should_gather(whole) {
-                self.gather(whole)?;
+                deadline += self.gather(reactor, socket, whole).await?;
+                continue;
             }
-            if !self.receive(reactor, socket, Some((whole, deadline))).await? {
+            let received = match reactor.timeout_at(Instant::now() + HOLD_BUFFERS, socket.recv()).await {
+                Some(received) => received?,
+                None => {
+                    deadline += self.gather(reactor, socket, whole).await?;
+                    if self.len() >= whole {
+                        break;
+                    }
+                    self.receive_late(reactor, socket, whole, deadline).await?
+                }
+            };
+            if !self.receive(received) {
                 return Err(Error::Cut { missing: whole - self.len() });
             }
         }
         self.hand_over(length, request);
-        Ok(Some(self.reserved.take().unwrap_or(Reserved { budget: self.budget.clone(), length: 0 })))
+        Ok(Next::Request(self.reserved.take()))
     }
 
     /// Whether bytes are there that belong to a request.
@@ -242,22 +235,98 @@ impl Input {
     }
 
     fn should_gather(&self, whole: usize) -> bool {
+        let pieces_max = if self.budget.is_contended(whole) { 1 } else { PIECES_MAX };
         self.available > 0
-            && (self.available < SMALL_REMAINDER || self.buffers.len() >= PIECES_MAX || whole > IN_PLACE_MAX)
+            && (self.available < SMALL_REMAINDER || self.buffers.len() >= pieces_max || whole > IN_PLACE_MAX)
     }
 
-    /// Copies what has come of an incomplete request of `whole` bytes, and gives the receive buffers back.
-    fn gather(&mut self, whole: usize) -> Result<(), Error> {
-        if self.reserved.is_none() && whole > SMALL_REMAINDER {
-            self.reserved = Some(self.budget.take(whole)?);
+    /// Copies what has come of an incomplete request of `whole` bytes, and gives the receive buffers back. Waits for the
+    /// memory if need be, and says how long. It may be whole afterwards.
+    async fn gather(&mut self, reactor: &Reactor, socket: &Socket, whole: usize) -> Result<Duration, Error> {
+        if self.reserved.is_some() || whole <= SMALL_REMAINDER {
+            self.copy_out(whole);
+            return Ok(Duration::ZERO);
         }
+        let mut reservation = self.budget.reserve(whole);
+        self.reserved = reservation.take();
+        let since = Instant::now();
+        if self.reserved.is_none() {
+            socket.pause();
+            self.take_unread(socket, whole);
+            if self.len() >= whole {
+                return Ok(Duration::ZERO);
+            }
+            let held = self.hold(whole)?;
+            self.reserved = Some(self.wait_for_memory(reactor, socket, whole, reservation).await?);
+            drop(held);
+        }
+        self.copy_out(whole);
+        Ok(since.elapsed())
+    }
+
+    /// Accounts for what has come before a wait: copied out of the receive buffers if there is room, else as it is.
+    fn hold(&mut self, whole: usize) -> Result<Held, Error> {
+        if let Some(held) = self.budget.hold_front(self.len()) {
+            self.copy_out(whole);
+            return Ok(held);
+        }
+        self.budget.pin(self.buffers.len()).ok_or_else(|| self.no_memory(whole))
+    }
+
+    /// Takes what the socket has received already.
+    fn take_unread(&mut self, socket: &Socket, whole: usize) {
+        while self.len() < whole
+            && self.buffers.len() < PIECES_MAX
+            && let Some(received) = socket.take_unread()
+        {
+            self.receive(received);
+        }
+    }
+
+    /// Stands in line. Meanwhile the client's bytes stay in the kernel, whose own back-pressure reaches the client.
+    async fn wait_for_memory(
+        &self,
+        reactor: &Reactor,
+        socket: &Socket,
+        whole: usize,
+        mut reservation: Reservation,
+    ) -> Result<Reserved, Error> {
+        let deadline = Instant::now() + MEMORY_WAIT_MAX;
+        loop {
+            let look = deadline.min(Instant::now() + CLIENT_LOOK);
+            match reactor.timeout_at(look, &mut reservation).await {
+                Some(reserved) => return Ok(reserved),
+                None if socket.is_gone() => return Err(std::io::Error::from(ErrorKind::ConnectionReset).into()),
+                None if Instant::now() >= deadline => return Err(self.no_memory(whole)),
+                None => {}
+            }
+        }
+    }
+
+    fn no_memory(&self, whole: usize) -> Error {
+        let (used, waiting) = (self.budget.used(), self.budget.waiting());
+        Error::NoMemory { length: whole - PREFIX_LEN, used, waiting }
+    }
+
+    /// Copies what has come of a request of `whole` bytes into a buffer of its own.
+    fn copy_out(&mut self, whole: usize) {
         if self.gathered.capacity() == 0 {
             self.gathered = self.cells.gathering.borrow_mut().pop().unwrap_or_default();
-            // What follows a small front stays in its receive buffers, unless it comes as slowly.
-            let small = whole <= IN_PLACE_MAX && self.available < SMALL_REMAINDER;
-            self.gathered.reserve(whole.min(if small { SMALL_REMAINDER } else { IN_PLACE_MAX }));
         }
-        self.budget.copied.set(self.budget.copied.get() + self.available as u64);
+        let needed = self.gathered.len() + self.available;
+        if needed > self.gathered.capacity() {
+            // Doubled, but never beyond the request. A length may lie, so that not all of it is asked for at once, and
+            // little before there is memory for it. What follows a small front stays in its receive buffers, unless it
+            // comes as slowly.
+            let step = match self.reserved {
+                _ if whole <= IN_PLACE_MAX && needed < SMALL_REMAINDER => SMALL_REMAINDER,
+                Some(_) => IN_PLACE_MAX,
+                None => GATHER_STEP,
+            };
+            let wanted = needed.max(2 * self.gathered.capacity()).max(whole.min(step)).min(whole.max(needed));
+            self.gathered.reserve_exact(wanted - self.gathered.len());
+        }
+        self.budget.note_copied(self.available);
         let mut skip = std::mem::take(&mut self.consumed);
         while let Some(cell) = self.buffers.pop_front() {
             self.gathered.extend_from_slice(&contents(&cell)[skip..]);
@@ -265,36 +334,40 @@ impl Input {
             self.cells.recycle(cell);
         }
         self.available = 0;
-        Ok(())
     }
 
-    /// Waits for more bytes; false at the end of the stream. `within` names the length of the incomplete request that
-    /// the bytes belong to, and when it must be whole.
-    async fn receive(
+    /// Waits for more of an incomplete request that comes slowly, as long as it comes at all.
+    async fn receive_late(
         &mut self,
         reactor: &Reactor,
         socket: &Socket,
-        within: Option<(usize, Instant)>,
-    ) -> Result<bool, Error> {
-        let received = match within {
-            None => socket.recv().await?,
-            Some((whole, deadline)) => match reactor.timeout_at(Instant::now() + HOLD_BUFFERS, socket.recv()).await {
-                Some(received) => received?,
-                None => {
-                    self.gather(whole)?;
-                    let late = reactor.timeout_at(deadline, socket.recv()).await;
-                    late.ok_or(Error::TooSlow { length: whole - PREFIX_LEN })??
+        whole: usize,
+        deadline: Instant,
+    ) -> Result<Received, Error> {
+        let length = whole - PREFIX_LEN;
+        loop {
+            let look = deadline.min(Instant::now() + STALL_MAX);
+            match reactor.timeout_at(look, socket.recv()).await {
+                Some(received) => return Ok(received?),
+                None if Instant::now() >= deadline => return Err(Error::TooSlow { length }),
+                None if self.reserved.as_ref().is_some_and(Reserved::is_wanted) => {
+                    return Err(Error::Stalled { length });
                 }
-            },
-        };
+                None => {}
+            }
+        }
+    }
+
+    /// Takes what was received; false at the end of the stream.
+    fn receive(&mut self, received: Received) -> bool {
         if received.is_empty() {
-            return Ok(false);
+            return false;
         }
         self.available += received.len();
         let mut cell = self.cells.take();
         *Arc::get_mut(&mut cell).expect("a spare cell has no other holder") = Some(received);
         self.buffers.push_back(cell);
-        Ok(true)
+        true
     }
 
     /// Moves the first `length` bytes behind the prefix into `request`.

@@ -4,5 +4,6 @@ pub mod complaints;
 pub mod connection;
 pub mod endpoints;
 pub mod follow;
+pub mod gather;
 pub mod input;
 mod output;

@@ -20,6 +20,14 @@ pub(super) fn send_file(socket: BorrowedFd<'_>, file: BorrowedFd<'_>, at: u64, l
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
+/// Whether a socket has failed or is closed in both directions: its peer is gone for good. Does not block.
+pub(super) fn is_hung_up(socket: BorrowedFd<'_>) -> bool {
+    let mut asked = libc::pollfd { fd: socket.as_raw_fd(), events: 0, revents: 0 };
+    // SAFETY: the kernel reads and writes this one structure.
+    let ready = unsafe { libc::poll(&raw mut asked, 1, 0) };
+    ready > 0 && asked.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0
+}
+
 /// Pages of a range that the page cache holds (cachestat(2), Linux 6.5).
 pub(super) fn cached_pages(file: BorrowedFd<'_>, range: &Range<u64>) -> io::Result<u64> {
     // x86-64, and every architecture with the common numbers.

@@ -16,7 +16,12 @@ const SHARD_MEMORY_MIN: u64 = 32 << 20;
 /// The part of a shard's memory for receive buffers.
 const RECEIVE_SHARE: u64 = 8;
 /// The part of a shard's memory for requests that are gathered.
-const GATHER_SHARE: u64 = 4;
+const GATHER_SHARE: u64 = 8;
+/// The part of a shard's memory for what has come of requests that wait to be gathered.
+const FRONTS_SHARE: u64 = 8;
+/// The part of a shard's memory for requests that are decoded whole, and how much it is at least.
+const DECODE_SHARE: u64 = 8;
+const DECODE_BYTES_MIN: usize = 30 << 20;
 /// The part of a shard's memory for the log: tail buffers, journal frames, cold reads.
 const LOG_SHARE: u64 = 2;
 /// Descriptors that are left for connections and the rest, of those that the process may have.
@@ -34,6 +39,8 @@ pub struct Plan {
     pub memory: u64,
     pub receive_buffers_max: usize,
     pub gather_bytes_max: usize,
+    pub fronts_bytes_max: usize,
+    pub decode_bytes_max: usize,
     pub log: LogOptions,
 }
 
@@ -63,6 +70,8 @@ impl Plan {
             receive_buffers_max: (bytes(RECEIVE_SHARE) / RECEIVE_BUFFER_LEN).next_power_of_two().clamp(64, 4096),
             // One larger request is let through while there is no other.
             gather_bytes_max: bytes(GATHER_SHARE),
+            fronts_bytes_max: bytes(FRONTS_SHARE),
+            decode_bytes_max: bytes(DECODE_SHARE).max(DECODE_BYTES_MIN),
             log: LogOptions {
                 // Frames of an earlier life, or made up by a client, must not pass for those of this one.
                 nonce: rand::random(),

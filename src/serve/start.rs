@@ -29,7 +29,7 @@ use crate::metadata::{self, Keeper, Store};
 use crate::metrics::{self, Metrics, Phase};
 use crate::net::complaints::Complaints;
 use crate::net::endpoints::Endpoints;
-use crate::net::input::GatherBudget;
+use crate::net::gather::GatherBudget;
 use crate::runtime::disk::RealDisk;
 use crate::runtime::net::{Bound, Listener};
 use crate::runtime::{Task, TaskClass, host};
@@ -38,6 +38,8 @@ use crate::shard::metadata::partition_config;
 use crate::shard::notify::Notify;
 
 const METADATA_DIR: &str = "metadata";
+/// The part of the receive buffers that requests may hold which wait for memory.
+const PINNED_SHARE: usize = 2;
 
 /// What a shard's thread is given to start with.
 #[derive(Clone)]
@@ -223,7 +225,12 @@ async fn take_up(
             shard.id,
             plan.shards,
         )),
-        gather_budget: GatherBudget::new(plan.gather_bytes_max),
+        gather_budget: GatherBudget::new(
+            plan.gather_bytes_max,
+            plan.fronts_bytes_max,
+            plan.receive_buffers_max / PINNED_SHARE,
+        ),
+        decode_budget: GatherBudget::new(plan.decode_bytes_max, 0, 0),
         metrics: Rc::new(Metrics::default()),
         complaints: Rc::new(Complaints::default()),
         groups: Groups::with_snapshots(&snapshots),

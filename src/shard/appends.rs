@@ -109,17 +109,20 @@ impl Appends {
 fn append_next<D: Disk>(batch: &mut AppendBatch, key: usize, partitions: &mut Partitions<D>, now_ms: i64) -> bool {
     let index = batch.next;
     let item = &mut batch.items[index];
+    let now_s = partitions.now_s();
     let Some(hosted) = partitions.get_mut(item.partition) else {
         item.result = Err(AppendRefusal::NotHere);
         return true;
     };
     let records = item.records.clone();
+    let records_len = records.len();
     let input = batch.input.as_ref().expect("a batch that is under way has its request");
     let appended = input.with(|request| hosted.log.append(request.sub(records), append::Origin::Client, now_ms));
     item.result = match appended {
         Err(append::Error::Busy { .. }) => return false,
         Err(error) => Err(error.into()),
         Ok(appended) => {
+            hosted.load.add(now_s, records_len);
             if batch.wait_for_commit && appended.end > hosted.log.committed() {
                 hosted.append_waits.push_back(AppendWait { end: appended.end, batch: key, item: index });
                 batch.unresolved += 1;

@@ -1,11 +1,14 @@
 //! The partitions that this shard owns, and who waits for them.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use duramen_wire::ids::{Offset, TopicPartitionId};
 use slab::Slab;
 
+use super::load::Meter;
+use super::message::ReadBatch;
 use super::notify::Notify;
 
 use crate::log::Partition;
@@ -21,6 +24,7 @@ pub struct Hosted<D: Disk> {
     pub(super) read_waits: Vec<usize>,
     /// Who else is to hear of commits: a coordinator that keeps its state here.
     pub on_commit: Option<Rc<Notify>>,
+    pub load: Meter,
 }
 
 /// An item of a parked append.
@@ -36,11 +40,13 @@ pub(super) struct AppendWait {
 pub struct Partitions<D: Disk> {
     hosted: Slab<Hosted<D>>,
     by_id: HashMap<TopicPartitionId, usize>,
+    /// Seconds since the shard was started, for meters.
+    now_s: Cell<u32>,
 }
 
 impl<D: Disk> Default for Partitions<D> {
     fn default() -> Self {
-        Self { hosted: Slab::new(), by_id: HashMap::new() }
+        Self { hosted: Slab::new(), by_id: HashMap::new(), now_s: Cell::new(0) }
     }
 }
 
@@ -52,6 +58,7 @@ impl<D: Disk> Partitions<D> {
             append_waits: VecDeque::new(),
             read_waits: Vec::new(),
             on_commit: None,
+            load: Meter::default(),
         });
         let before = self.by_id.insert(id, key);
         assert!(before.is_none(), "a partition is hosted once");
@@ -68,6 +75,24 @@ impl<D: Disk> Partitions<D> {
 
     pub fn get_mut(&mut self, id: TopicPartitionId) -> Option<&mut Hosted<D>> {
         self.by_id.get(&id).map(|key| &mut self.hosted[*key])
+    }
+
+    /// Sets the clock of the meters, which nobody reads for itself.
+    pub(super) fn set_clock(&self, now_s: u32) {
+        self.now_s.set(now_s);
+    }
+
+    pub(super) fn now_s(&self) -> u32 {
+        self.now_s.get()
+    }
+
+    /// Counts what a read gives out.
+    pub(super) fn note_read(&self, batch: &ReadBatch) {
+        for item in batch.items.iter().filter(|item| !item.data.is_empty()) {
+            if let Some(hosted) = self.get(item.partition) {
+                hosted.load.add(self.now_s(), item.data.len());
+            }
+        }
     }
 
     /// In no particular order.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use duramen_wire::ids::{PartitionIndex, TopicPartitionId};
+use duramen_wire::ids::{PartitionIndex, TopicId, TopicPartitionId};
 
 use super::Shard;
 use super::hosted::Hosted;
@@ -21,6 +21,13 @@ pub enum Error {
     Image(#[from] controller::Error),
     #[error("partition {topic}-{partition}: {reason}")]
     Log { topic: String, partition: PartitionIndex, reason: String },
+}
+
+/// What it takes to make a partition.
+#[derive(Clone)]
+pub struct Unmade {
+    settings: Arc<Settings>,
+    node_id: i32,
 }
 
 /// The settings of a topic as its log wants them.
@@ -59,6 +66,7 @@ impl Shard {
         settings: Arc<Settings>,
         node_id: i32,
     ) -> Result<(), Error> {
+        let _turn = self.changes.take().await;
         let mut first_error = Ok(());
         for change in changes.iter() {
             self.image.borrow_mut().apply(change)?;
@@ -70,10 +78,10 @@ impl Shard {
         first_error
     }
 
-    async fn carry_out(&self, change: &Change, settings: &Settings, node_id: i32) -> Result<(), Error> {
+    async fn carry_out(&self, change: &Change, settings: &Arc<Settings>, node_id: i32) -> Result<(), Error> {
         match change {
-            Change::TopicCreated(body) => self.host_missing(body.topic_id, settings, node_id).await,
-            Change::PartitionsAdded(body) => self.host_missing(body.topic_id, settings, node_id).await,
+            Change::TopicCreated(body) => self.make_partitions(body.topic_id, settings, node_id).await,
+            Change::PartitionsAdded(body) => self.make_partitions(body.topic_id, settings, node_id).await,
             Change::TopicDeleted(body) => self.drop_topic(body.topic_id).await,
             Change::TopicConfigsChanged(body) => {
                 self.configure(settings, node_id, |topic| topic.id == body.topic_id);
@@ -88,38 +96,71 @@ impl Shard {
         }
     }
 
+    /// Makes the partitions of a topic that belong here. The topic is there already, so what cannot be made now is tried
+    /// again in time.
+    async fn make_partitions(&self, topic: TopicId, settings: &Arc<Settings>, node_id: i32) -> Result<(), Error> {
+        let made = self.host_missing(topic, settings, node_id).await;
+        if made.is_err() {
+            let unmade = Unmade { settings: settings.clone(), node_id };
+            let missing = self.missing(topic).into_iter().map(|id| (id, unmade.clone()));
+            self.unmade.borrow_mut().extend(missing);
+        }
+        made
+    }
+
+    /// Tries again to make the partitions that could not be made: the disk may have room by now.
+    pub(super) async fn make_unmade(&self) {
+        if self.unmade.borrow().is_empty() {
+            return;
+        }
+        let _turn = self.changes.take().await;
+        let unmade = self.unmade.borrow().clone();
+        for (id, Unmade { settings, node_id }) in unmade {
+            let is_wanted = self.missing(id.topic).contains(&id);
+            if !is_wanted || self.host(id, &settings, node_id).await.is_ok() {
+                self.unmade.borrow_mut().remove(&id);
+            }
+        }
+    }
+
     /// Makes the partitions of a topic that belong here and are not here yet.
-    pub async fn host_missing(
-        &self,
-        topic: duramen_wire::ids::TopicId,
-        settings: &Settings,
-        node_id: i32,
-    ) -> Result<(), Error> {
-        let (name, config, missing) = {
-            let image = self.image.borrow();
-            let Some(topic) = image.topic(topic) else { return Ok(()) };
-            let partitions = self.partitions.borrow();
-            let missing: Vec<_> = (0..)
-                .map(PartitionIndex)
-                .zip(&topic.partitions)
-                .map(|(index, partition)| (TopicPartitionId { topic: topic.id, partition: index }, *partition))
-                .filter(|(id, partition)| partition.shard == self.id && partitions.get(*id).is_none())
-                .collect();
-            (topic.name.clone(), partition_config(&image, settings, node_id, topic), missing)
-        };
-        for (id, partition) in missing {
-            let made = self.log().create(id, &name, config.clone(), partition.leader_epoch, self.now_ms()).await;
-            let log = made.map_err(|error| Error::Log {
-                topic: name.clone(),
-                partition: id.partition,
-                reason: crate::errors::chain(&error),
-            })?;
-            self.partitions.borrow_mut().insert(id, log);
+    pub async fn host_missing(&self, topic: TopicId, settings: &Settings, node_id: i32) -> Result<(), Error> {
+        for id in self.missing(topic) {
+            self.host(id, settings, node_id).await?;
         }
         Ok(())
     }
 
-    async fn drop_topic(&self, topic: duramen_wire::ids::TopicId) -> Result<(), Error> {
+    fn missing(&self, topic: TopicId) -> Vec<TopicPartitionId> {
+        let image = self.image.borrow();
+        let Some(topic) = image.topic(topic) else { return Vec::new() };
+        let partitions = self.partitions.borrow();
+        let all = (0..).map(PartitionIndex).zip(&topic.partitions);
+        let own = all.filter(|(_, partition)| partition.shard == self.id);
+        own.map(|(index, _)| TopicPartitionId { topic: topic.id, partition: index })
+            .filter(|id| partitions.get(*id).is_none())
+            .collect()
+    }
+
+    /// Makes one partition, if the metadata still knows it.
+    async fn host(&self, id: TopicPartitionId, settings: &Settings, node_id: i32) -> Result<(), Error> {
+        let (name, config, epoch) = {
+            let image = self.image.borrow();
+            let placed = image.topic(id.topic).zip(image.partition(id.topic, id.partition));
+            let Some((topic, partition)) = placed else { return Ok(()) };
+            (topic.name.clone(), partition_config(&image, settings, node_id, topic), partition.leader_epoch)
+        };
+        let made = self.log().create(id, &name, config, epoch, self.now_ms()).await;
+        let log = made.map_err(|error| Error::Log {
+            topic: name,
+            partition: id.partition,
+            reason: crate::errors::chain(&error),
+        })?;
+        self.partitions.borrow_mut().insert(id, log);
+        Ok(())
+    }
+
+    async fn drop_topic(&self, topic: TopicId) -> Result<(), Error> {
         let gone: Vec<_> =
             self.partitions.borrow().iter().map(|hosted| hosted.id).filter(|id| id.topic == topic).collect();
         for id in gone {

@@ -8,6 +8,7 @@ pub mod appends;
 pub mod calls;
 pub mod figures;
 pub mod hosted;
+pub mod load;
 pub mod message;
 pub mod metadata;
 mod moves;
@@ -20,7 +21,7 @@ mod tests;
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::rc::{Rc, Weak};
 
@@ -31,7 +32,7 @@ use self::appends::{Appends, Seen};
 use self::calls::Calls;
 use self::hosted::Partitions;
 use self::message::{AppendBatch, ReadBatch, Reply, ReplyTo, Request};
-use self::notify::Notify;
+use self::notify::{Notify, Turns};
 use self::reads::{Outcome, Reads};
 use crate::controller::Image;
 use crate::log::{Log, Observer};
@@ -59,6 +60,10 @@ pub struct Shard {
     pub partitions: RefCell<Partitions<RealDisk>>,
     /// The metadata as this shard knows it: the same changes, in the same order, on every shard.
     pub image: RefCell<Image>,
+    /// The right to make and drop partitions after changes of the metadata.
+    changes: Turns,
+    /// Partitions that belong here, never were here, and could not be made; they are tried again.
+    unmade: RefCell<BTreeMap<TopicPartitionId, metadata::Unmade>>,
     peers: OnceCell<Peers<Request, Reply>>,
     appends: RefCell<Appends>,
     reads: RefCell<Reads>,
@@ -118,6 +123,8 @@ impl Shard {
             log: OnceCell::new(),
             partitions: RefCell::default(),
             image: RefCell::default(),
+            changes: Turns::default(),
+            unmade: RefCell::default(),
             peers: OnceCell::new(),
             appends: RefCell::default(),
             reads: RefCell::default(),
@@ -300,6 +307,7 @@ impl Shard {
     }
 
     fn answer_read(&self, batch: Box<ReadBatch>) {
+        self.partitions.borrow().note_read(&batch);
         self.answer(batch.reply_to.shard, Reply::Read(batch));
     }
 

@@ -34,3 +34,29 @@ impl Notify {
         .await
     }
 }
+
+/// A right that one task of the shard has at a time.
+#[derive(Default)]
+pub struct Turns {
+    busy: Cell<bool>,
+    free: Notify,
+}
+
+impl Turns {
+    /// Waits until nobody else has it; it is given up when the result is dropped.
+    pub async fn take(&self) -> Turn<'_> {
+        while self.busy.replace(true) {
+            self.free.wait().await;
+        }
+        Turn(self)
+    }
+}
+
+pub struct Turn<'a>(&'a Turns);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.busy.set(false);
+        self.0.free.raise();
+    }
+}

@@ -78,6 +78,9 @@ async fn commit_task(shard: Rc<Shard>) {
                 let mut appends = shard.appends.borrow_mut();
                 appends.committed(hosted, &mut done);
                 appends.refuse_all(hosted, || append::Error::DiskFull.into(), &mut done);
+                if let Some(notify) = &hosted.on_commit {
+                    notify.raise();
+                }
             }
         }
         for id in poisoned.drain(..) {
@@ -163,8 +166,10 @@ async fn read_cold(shard: &Shard, batch: &mut ReadBatch) {
     }
 }
 
-/// Tells the log the time when something of it is due.
+/// Tells the log the time when something of it is due, and at least every [`IDLE_TICK`] the meters of partitions; tries
+/// again what could not be made.
 async fn tick_task(shard: Rc<Shard>) {
+    let started = Instant::now();
     loop {
         let now_ms = shard.now_ms();
         let wait = match shard.log().next_tick(now_ms) {
@@ -173,5 +178,7 @@ async fn tick_task(shard: Rc<Shard>) {
         };
         shard.reactor.sleep_until(Instant::now() + wait).await;
         shard.log().tick(shard.now_ms());
+        shard.make_unmade().await;
+        shard.partitions.borrow().set_clock(u32::try_from(started.elapsed().as_secs()).unwrap_or(u32::MAX));
     }
 }

@@ -1,6 +1,7 @@
 //! A broker with little memory, a client that behaves, and what must hold after every attack.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 
 use tempfile::TempDir;
 
@@ -58,6 +59,18 @@ impl Rig {
         assert!(resident <= BUDGET + ALLOWANCE, "{} MiB are resident", resident >> 20);
         let log = self.broker.log();
         assert!(!log.contains("panicked"), "{log}");
+    }
+
+    /// The sum of a metric over all shards. The rig was started with `--metrics-listen`.
+    pub fn metric(&self, name: &str) -> f64 {
+        let told = self.broker.banner.iter().find_map(|line| line.strip_prefix("metrics on http://"));
+        let address = told.and_then(|line| line.split('/').next()).expect("it listens for metrics");
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        let samples = page.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.split(' ').nth(1));
+        samples.map(|value| value.parse::<f64>().expect("a number")).sum()
     }
 
     /// Asserts that a log line names this peer and this reason.

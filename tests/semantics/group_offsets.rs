@@ -16,7 +16,7 @@ use crate::wire::{Client, text};
 
 const COMMIT: i16 = 8;
 const FETCH_OFFSETS: i16 = 8;
-const NO_GENERATION: i32 = -1;
+pub const NO_GENERATION: i32 = -1;
 
 fn committing(group: &str, member: &str, generation: i32, topic: &str, offset: i64) -> OffsetCommitRequest {
     let partition = OffsetCommitRequestPartition::default()
@@ -31,13 +31,35 @@ fn committing(group: &str, member: &str, generation: i32, topic: &str, offset: i
         .with_topics(vec![topic])
 }
 
-fn commit(client: &mut Client, group: &str, member: (&str, i32), topic: &str, offset: i64) -> Option<ResponseError> {
+pub fn commit(
+    client: &mut Client,
+    group: &str,
+    member: (&str, i32),
+    topic: &str,
+    offset: i64,
+) -> Option<ResponseError> {
     let request = committing(group, member.0, member.1, topic, offset);
     error(client.call(COMMIT, &request).topics[0].partitions[0].error_code)
 }
 
+/// Commits the same offset for so many partitions, with as much metadata as there may be.
+pub fn commit_wide(
+    client: &mut Client,
+    group: &str,
+    member: (&str, i32),
+    topic: &str,
+    offset: i64,
+    partitions: i32,
+) -> Option<ResponseError> {
+    let mut request = committing(group, member.0, member.1, topic, offset);
+    let metadata = text(&"m".repeat(4000));
+    let one = request.topics[0].partitions.remove(0).with_committed_metadata(Some(metadata));
+    request.topics[0].partitions = (0..partitions).map(|index| one.clone().with_partition_index(index)).collect();
+    error(client.call(COMMIT, &request).topics[0].partitions[0].error_code)
+}
+
 /// Whether the coordinator has yet to load, which clients wait for.
-fn is_settling(code: Option<ResponseError>) -> bool {
+pub fn is_settling(code: Option<ResponseError>) -> bool {
     use ResponseError::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
     matches!(code, Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator))
 }
@@ -48,11 +70,26 @@ fn fetching(group: &str, topic: &str) -> OffsetFetchRequest {
     OffsetFetchRequest::default().with_groups(vec![asked])
 }
 
-fn committed(client: &mut Client, group: &str, topic: &str) -> OffsetFetchResponsePartitions {
+pub fn committed(client: &mut Client, group: &str, topic: &str) -> OffsetFetchResponsePartitions {
     let request = fetching(group, topic);
     let mut answer = client.call(FETCH_OFFSETS, &request).groups.remove(0);
     assert_eq!(error(answer.error_code), None);
     answer.topics.remove(0).partitions.remove(0)
+}
+
+/// The committed offset, unless the coordinator is on its way.
+pub fn try_committed(client: &mut Client, group: &str, topic: &str) -> Option<i64> {
+    let answer = client.call(FETCH_OFFSETS, &fetching(group, topic)).groups.remove(0);
+    assert!(answer.error_code == 0 || is_settling(error(answer.error_code)), "{answer:?}");
+    (answer.error_code == 0).then(|| answer.topics[0].partitions[0].committed_offset)
+}
+
+/// The topics that a group has something committed in.
+pub fn committed_topics(client: &mut Client, group: &str) -> Vec<String> {
+    let asked = OffsetFetchRequestGroup::default().with_group_id(group_id(group)).with_topics(None);
+    let answer = client.call(FETCH_OFFSETS, &OffsetFetchRequest::default().with_groups(vec![asked]));
+    assert_eq!(error(answer.groups[0].error_code), None);
+    answer.groups[0].topics.iter().map(|topic| topic.name.to_string()).collect()
 }
 
 #[test]

@@ -35,6 +35,11 @@ fn joining(group: &str, member: &str, instance: Option<&str>) -> JoinGroupReques
         .with_protocols(vec![protocol])
 }
 
+/// What a member of unknown id is told that wants to join: it changes nothing.
+pub fn join_error(client: &mut Client, group: &str) -> Option<ResponseError> {
+    error(client.call(JOIN, &joining(group, "stranger", None)).error_code)
+}
+
 /// Joins with an empty member id, and again with the id that is given if the broker asks for it.
 fn join(client: &mut Client, group: &str) -> JoinGroupResponse {
     let first = client.call(JOIN, &joining(group, "", None));
@@ -61,7 +66,7 @@ fn sync(client: &mut Client, group: &str, joined: &JoinGroupResponse, instance: 
     error(response.error_code)
 }
 
-fn heartbeat(
+pub fn heartbeat(
     client: &mut Client,
     group: &str,
     generation: i32,
@@ -91,7 +96,7 @@ pub fn leave(client: &mut Client, group: &str, member: &str) -> Option<ResponseE
     error(response.error_code).or(error(response.members[0].error_code))
 }
 
-fn state(client: &mut Client, group: &str) -> String {
+pub fn state(client: &mut Client, group: &str) -> String {
     let request = DescribeGroupsRequest::default().with_groups(vec![group_id(group)]);
     client.call(5, &request).groups.remove(0).group_state.to_string()
 }

@@ -2,7 +2,8 @@
 
 use bytes::BufMut;
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::ApiVersionsRequest;
+use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
+use kafka_protocol::messages::{ApiVersionsRequest, DescribeLogDirsRequest};
 
 use crate::broker::{Broker, is_other, shared};
 use crate::requests::*;
@@ -58,6 +59,16 @@ fn an_array_of_more_than_a_million_elements_is_refused() {
     let mut client = broker.connect();
     client.send_body(METADATA, 1, 1, &metadata_1(1_000_001, 1_000_001));
     assert!(client.is_closed());
+}
+
+#[test]
+fn an_array_of_a_million_elements_is_taken() {
+    let broker = shared();
+    let mut client = broker.connect();
+    let topic = DescribableLogDirTopic::default().with_topic(topic_name("none")).with_partitions(vec![0; 1_000_000]);
+    let request = DescribeLogDirsRequest::default().with_topics(Some(vec![topic]));
+    let answer = client.call(2, &request);
+    assert!(answer.results.iter().all(|result| result.error_code == 0 && result.topics.is_empty()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Points 6 and 7: acks, and the order of answers.
+//! Points 6, 7 and 9: acks, the order of answers, and the in-sync replicas that a topic asks for.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest, ProduceRequest};
@@ -112,4 +112,13 @@ fn produce_13_names_topics_by_id() {
     let response = client.call(13, &request);
     let code = response.responses[0].partition_responses[0].error_code;
     assert_eq!(error(code), Some(ResponseError::UnknownTopicId));
+}
+
+/// There cannot be more in-sync replicas than replicas, so a topic is not held to that (KIP-966).
+#[test]
+fn more_in_sync_replicas_than_there_are_are_not_waited_for() {
+    let broker = shared();
+    let mut client = broker.connect();
+    let topic = topic_with(&mut client, 1, &[("min.insync.replicas", "2")]);
+    assert_eq!(append(&mut client, &topic, batch(1)), 0);
 }

@@ -1,7 +1,7 @@
 //! A client that says exactly what a test wants said: any API in any version, or bytes that no client would send.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -79,6 +79,11 @@ impl Client {
         let mut frame = vec![0; u32::from_be_bytes(length) as usize];
         self.stream.read_exact(&mut frame)?;
         Ok(frame.into())
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn half_close(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
     /// Whether the broker has closed the connection, without a further answer. Waits for it.

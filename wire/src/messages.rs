@@ -7,7 +7,6 @@ mod guard;
 mod newer;
 mod schema;
 
-pub use guard::ELEMENTS_MAX;
 pub use kafka_protocol::ResponseError;
 pub use kafka_protocol::messages::*;
 pub use kafka_protocol::protocol::StrBytes;
@@ -30,8 +29,8 @@ pub enum Error {
     Version { api: ApiKey, version: i16 },
     #[error(transparent)]
     Malformed(#[from] slices::Error),
-    #[error("the request holds more than {ELEMENTS_MAX} array elements and tagged fields")]
-    TooManyElements,
+    #[error("the request would take {decoded} bytes when it is decoded; {max} is the most here")]
+    TooLarge { decoded: usize, max: usize },
     #[error("{api} {version} cannot be decoded")]
     Decode {
         api: ApiKey,
@@ -145,22 +144,56 @@ bodies! {
     DescribeTopicPartitions: DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
 }
 
-/// Decodes a request's body, that is what follows the header. Bytes after the body are ignored, as Kafka does.
-///
-/// No bytes make it panic or allocate more than a constant factor of what is there; `ELEMENTS_MAX` bounds it besides.
-pub fn decode_request(api: ApiKey, version: i16, mut body: Bytes) -> Result<Request, Error> {
+/// A request's body that the guard has looked at, and that is not yet decoded.
+#[derive(Debug)]
+pub struct Checked {
+    api: ApiKey,
+    version: i16,
+    body: Bytes,
+    decoded: usize,
+}
+
+/// Looks at a request's body, that is what follows the header. Bytes after the body are ignored, as Kafka does. Nothing
+/// is allocated.
+pub fn check_request(api: ApiKey, version: i16, body: Bytes) -> Result<Checked, Error> {
     if matches!(api, ApiKey::Produce | ApiKey::Fetch) {
         return Err(Error::ByHand(api));
     }
     if !api.is_supported(version) {
         return Err(Error::Version { api, version });
     }
-    guard::check(api, version, &body)?;
-    let decoded = match newer::decode_request(api, version, &body) {
-        Some(decoded) => decoded,
-        None => Request::decode(api, newer::version_of_the_crate(api, version), &mut body),
-    };
-    decoded.map_err(|cause| Error::Decode { api, version, cause })
+    let decoded = guard::check(api, version, &body)?;
+    Ok(Checked { api, version, body, decoded })
+}
+
+impl Checked {
+    /// The bytes that the decoded request may take at most, beside those of its body.
+    pub fn decoded_size(&self) -> usize {
+        self.decoded
+    }
+
+    /// The same request, if it may take no more than `max` bytes.
+    pub fn within(self, max: usize) -> Result<Self, Error> {
+        match self.decoded {
+            decoded if decoded > max => Err(Error::TooLarge { decoded, max }),
+            _ => Ok(self),
+        }
+    }
+
+    /// Decodes it. No bytes make it panic.
+    pub fn decode(mut self) -> Result<Request, Error> {
+        let (api, version) = (self.api, self.version);
+        let decoded = match newer::decode_request(api, version, &self.body) {
+            Some(decoded) => decoded,
+            None => Request::decode(api, newer::version_of_the_crate(api, version), &mut self.body),
+        };
+        decoded.map_err(|cause| Error::Decode { api, version, cause })
+    }
+}
+
+/// Checks and decodes a request's body, whatever memory that takes: at most a constant factor of the body.
+pub fn decode_request(api: ApiKey, version: i16, body: Bytes) -> Result<Request, Error> {
+    check_request(api, version, body)?.decode()
 }
 
 /// Appends a whole frame: length, header, body. Returns its length. After an error `out` is as before.

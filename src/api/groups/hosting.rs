@@ -2,7 +2,9 @@
 //! and when a write is durable.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,9 +14,9 @@ use duramen_wire::slices::Slices;
 
 use super::{Groups, Host};
 use crate::api::Services;
-use crate::controller::CONSUMER_OFFSETS;
+use crate::controller::{CONSUMER_OFFSETS, Image};
 use crate::errors::chain;
-use crate::group::{AppendError, AppendId, Config, Event, Loader, Record};
+use crate::group::{AppendError, AppendId, Config, Coordinator, Event, Loader, Record};
 use crate::log::{Health, Origin, Partition, ReadKind, ReadOut, append};
 use crate::runtime::TaskClass;
 use crate::runtime::disk::RealDisk;
@@ -34,14 +36,18 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Loads the coordinators of all partitions that the shard holds.
 pub fn start_all(shard: &Rc<Shard>) {
     let services = Services::of(shard);
-    let held: Vec<PartitionIndex> = {
+    let held: Vec<TopicPartitionId> = {
         let image = shard.image.borrow();
         let Some(topic) = image.topic_by_name(CONSUMER_OFFSETS) else { return };
         let all = (0..).map(PartitionIndex).zip(&topic.partitions);
-        all.filter(|(_, partition)| partition.shard == shard.id).map(|(index, _)| index).collect()
+        let own = all.filter(|(_, partition)| partition.shard == shard.id);
+        own.map(|(index, _)| TopicPartitionId { topic: topic.id, partition: index }).collect()
     };
-    for index in held {
-        start(&services.groups, shard, index);
+    let names: BTreeSet<String> = held.iter().copied().map(attachment_name).collect();
+    // Every shard was given the snapshots of all.
+    services.groups.snapshots.borrow_mut().retain(|name, _| names.contains(name));
+    for id in held {
+        start(&services.groups, shard, id.partition);
     }
 }
 
@@ -92,7 +98,7 @@ fn config(services: &Services) -> Config {
 
 async fn load(shard: Rc<Shard>, host: Rc<Host>, log: Partition<RealDisk>) {
     let services = Services::of(&shard);
-    let snapshots = services.groups.snapshots.borrow_mut().remove(&attachment_name(&host)).unwrap_or_default();
+    let snapshots = services.groups.snapshots.borrow_mut().remove(&attachment_name(host.id)).unwrap_or_default();
     let mut loader = begin(host.id, &config(&services), &snapshots, log.log_end());
     // If much is replayed, the next checkpoint gets a new snapshot at once: else a run of short lives would never take
     // one, and each would replay more.
@@ -126,8 +132,24 @@ fn begin(id: TopicPartitionId, config: &Config, snapshots: &[Vec<u8>], log_end: 
 /// From here on the coordinator answers.
 fn finish(groups: &Groups, shard: &Shard, host: &Host, loader: Loader) {
     let mut effects = Vec::new();
-    *host.coordinator.borrow_mut() = Some(loader.finish(shard.now_ms(), &mut effects));
+    let coordinator = loader.finish(shard.now_ms(), &mut effects);
+    let gone = former_topics(&coordinator, &shard.image.borrow());
+    *host.coordinator.borrow_mut() = Some(coordinator);
     groups.carry_out(host, effects);
+    for (topic, topic_id) in gone {
+        groups.step(shard, host, Event::TopicDeleted { topic, topic_id });
+    }
+}
+
+/// Topics that something was committed in and that are no more: they may have been deleted while nobody could tell the
+/// coordinator.
+fn former_topics(coordinator: &Coordinator, image: &Image) -> BTreeSet<(Arc<str>, [u8; 16])> {
+    let committed = coordinator.committed_offsets().map(|entry| (entry.topic, entry.committed.topic_id));
+    let is_former = |(topic, id): &(&Arc<str>, [u8; 16])| match image.topic_by_name(topic) {
+        Some(now) => *id != [0; 16] && id != now.id.0.as_bytes(),
+        None => true,
+    };
+    committed.filter(is_former).map(|(topic, id)| (topic.clone(), id)).collect()
 }
 
 async fn replay(shard: &Shard, log: &Partition<RealDisk>, loader: &mut Loader) -> Result<(), String> {
@@ -224,7 +246,7 @@ fn serve(groups: &Groups, shard: &Rc<Shard>, host: &Rc<Host>) -> Turn {
 }
 
 /// The partition has gone: whoever waits is told to look for another coordinator.
-fn end(groups: &Groups, host: &Rc<Host>) {
+pub(super) fn end(groups: &Groups, host: &Host) {
     groups.hosts.borrow_mut().remove(&host.id.partition);
     let mut effects = Vec::new();
     if let Some(coordinator) = host.coordinator.borrow_mut().take() {
@@ -263,6 +285,9 @@ fn encode(records: &[Record], now_ms: i64) -> Vec<u8> {
 fn refusal(error: &append::Error) -> AppendError {
     match error {
         append::Error::TooLarge { .. } | append::Error::BeyondSegment { .. } => AppendError::TooLarge,
+        append::Error::DiskFull | append::Error::Corrupt { .. } | append::Error::Poisoned | append::Error::Closed => {
+            AppendError::NotCoordinator
+        }
         _ => AppendError::Unavailable,
     }
 }
@@ -273,7 +298,10 @@ fn settle_commits(groups: &Groups, shard: &Shard, host: &Host, log: &Partition<R
         let next: Option<(AppendId, Offset)> = host.to_commit.borrow().front().copied();
         let result = match next {
             Some((_, end)) if end <= committed => Ok(end.0),
-            Some(_) if log.health() == Health::Poisoned => Err(AppendError::NotCoordinator),
+            // What waits may be kept yet, but nobody knows when; it has failed as far as its clients are told.
+            Some(_) if matches!(log.health(), Health::Poisoned | Health::DiskFull { .. }) => {
+                Err(AppendError::NotCoordinator)
+            }
             _ => return,
         };
         if let Some((id, _)) = host.to_commit.borrow_mut().pop_front() {
@@ -291,7 +319,7 @@ fn snapshot_if_due(shard: &Shard, host: &Host) {
     }
     host.snapshot_at.set(coordinator.applied_offset());
     match coordinator.snapshot() {
-        Ok(bytes) => shard.log().attach(&attachment_name(host), bytes),
+        Ok(bytes) => shard.log().attach(&attachment_name(host.id), bytes),
         Err(error) => tracing::warn!(partition = %host.id, error = chain(&error), "groups cannot be snapshotted"),
     }
 }
@@ -304,8 +332,8 @@ pub fn attach_all(shard: &Shard) {
     }
 }
 
-fn attachment_name(host: &Host) -> String {
-    format!("groups/{}", host.id)
+pub(super) fn attachment_name(id: TopicPartitionId) -> String {
+    format!("groups/{id}")
 }
 
 impl Groups {

@@ -6,20 +6,23 @@ mod admin;
 mod figures;
 pub mod hosting;
 mod membership;
+mod moving;
 mod offsets;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use duramen_wire::ids::{Offset, PartitionIndex, ShardId, TopicPartitionId};
+use duramen_wire::ids::{Offset, PartitionIndex, ShardId, TopicId, TopicPartitionId};
 use slab::Slab;
 
 pub use admin::{delete, delete_offsets, describe, list};
 pub use figures::Committed;
 pub use membership::{heartbeat, join, leave, sync};
+pub use moving::move_coordinator;
 pub use offsets::{commit_offsets, fetch_offsets};
 
 use super::{Context, Services};
@@ -27,6 +30,9 @@ use crate::controller::CONSUMER_OFFSETS;
 use crate::group::{self, AppendId, Coordinator, Effect, ErrorCode, Event, Record, ReplyTo, Response};
 use crate::shard::Shard;
 use crate::shard::notify::Notify;
+
+/// The name and id of a topic that is gone.
+pub type DeletedTopic = (Arc<str>, TopicId);
 
 /// The coordinators of one shard, by their partition of `__consumer_offsets`.
 #[derive(Default)]
@@ -36,6 +42,8 @@ pub struct Groups {
     waiting: RefCell<Slab<Waiting>>,
     /// Something is to be appended, or a clock was set.
     work: Rc<Notify>,
+    /// Partitions on their way from or to this shard: they have no coordinator here, and get none until they are there.
+    moving: RefCell<BTreeSet<PartitionIndex>>,
     /// Snapshots that the shards' last checkpoints held, by name, until their coordinator is loaded.
     pub snapshots: RefCell<BTreeMap<String, Vec<Vec<u8>>>>,
 }
@@ -133,10 +141,28 @@ impl Groups {
 
     /// The coordinator of a partition that this shard holds; it is loaded when it is first asked for.
     fn host(&self, shard: &Rc<Shard>, index: PartitionIndex) -> Option<Rc<Host>> {
-        if let Some(host) = self.hosts.borrow().get(&index) {
-            return Some(host.clone());
+        if self.moving.borrow().contains(&index) {
+            return None;
+        }
+        let known = self.hosts.borrow().get(&index).cloned();
+        match known {
+            Some(host) if shard.partitions.borrow().get(host.id).is_some() => return Some(host),
+            Some(host) => hosting::end(self, &host),
+            None => {}
         }
         hosting::start(self, shard, index)
+    }
+
+    /// Has the coordinators of this shard drop what was committed in topics that are gone. Those that are being loaded
+    /// do so when they are.
+    pub fn forget(&self, shard: &Shard, topics: &[DeletedTopic]) {
+        let hosts: Vec<Rc<Host>> = self.hosts.borrow().values().cloned().collect();
+        for host in hosts {
+            for (topic, id) in topics {
+                let event = Event::TopicDeleted { topic: topic.clone(), topic_id: *id.0.as_bytes() };
+                self.step(shard, &host, event);
+            }
+        }
     }
 
     fn step(&self, shard: &Shard, host: &Host, event: Event) {

@@ -16,10 +16,13 @@ use duramen_wire::messages::{
 use super::ask;
 use super::membership::{own, own_option, wire};
 use crate::api::{Caller, Context};
-use crate::group::{self, CommitPartition, CommitTopic, ErrorCode, Event, Response};
+use crate::controller::Image;
+use crate::group::{self, CommitPartition, CommitTopic, ErrorCode, Event, FetchedOffset, Response};
 
 /// The first version of both that names topics by id.
 const TOPIC_IDS_SINCE: i16 = 10;
+/// The id of a topic in a commit that did not know it.
+const UNKNOWN_TOPIC: [u8; 16] = [0; 16];
 /// The first OffsetFetch that asks for several groups (KIP-709).
 const MANY_GROUPS_SINCE: i16 = 8;
 /// The first OffsetCommit whose client knows GROUP_ID_NOT_FOUND.
@@ -161,9 +164,25 @@ async fn fetch_from(
     let answer =
         ask(context, group_id, move |reply| Event::FetchOffsets(group::FetchRequest { reply, group_id: id, topics }));
     match answer.await? {
-        Response::FetchOffsets(fetched) if fetched.error.is_ok() => Ok(fetched),
+        Response::FetchOffsets(mut fetched) if fetched.error.is_ok() => {
+            forget_former_topics(&context.shard.image.borrow(), &mut fetched);
+            Ok(fetched)
+        }
         Response::FetchOffsets(fetched) => Err(fetched.error),
         _ => Err(ErrorCode::UnknownServerError),
+    }
+}
+
+/// A topic that was made again under its name begins without offsets, also before the coordinator has forgotten those of
+/// the former one.
+fn forget_former_topics(image: &Image, fetched: &mut group::FetchResponse) {
+    for topic in &mut fetched.topics {
+        let Some(now) = image.topic_by_name(&topic.topic).map(|topic| *topic.id.0.as_bytes()) else { continue };
+        for partition in &mut topic.partitions {
+            if partition.topic_id != now && partition.topic_id != UNKNOWN_TOPIC {
+                *partition = FetchedOffset::nothing(partition.partition);
+            }
+        }
     }
 }
 

@@ -362,6 +362,24 @@ fn partitions_move_to_shards_that_exist() {
 }
 
 #[test]
+fn new_partitions_go_where_there_is_less_to_do() {
+    let mut world = World::new("");
+    world.create_one(topic("t", 2, 1)).expect("new");
+    let busy = |first, second| [first, second].map(|bytes_per_second| ShardLoad { bytes_per_second });
+    for (loads, idle) in [(busy(1 << 20, 0), 1), (busy(0, 1 << 20), 0)] {
+        let none = Configs::new();
+        let broker = Broker::new(&world.settings, &none, &none);
+        let layers = world.image.layers(&world.settings, broker.node_id);
+        let context = Context { image: &world.image, broker: &broker, layers, loads: &loads };
+        let made = create_topics(&context, &[topic("u", 1, 1)]).remove(0).expect("new");
+        assert_eq!(made.partitions[0].shard, ShardId(idle));
+        let more = CreatePartitions { name: "t".to_string(), count: 3, assignments: None };
+        let added = create_partitions(&context, &[more]).remove(0).expect("one more");
+        assert_eq!(added.partitions[0].shard, ShardId(idle));
+    }
+}
+
+#[test]
 fn producer_ids_are_never_given_out_twice() {
     let mut world = World::new("");
     let mut next = 0;

@@ -123,7 +123,7 @@ fn fetching_all_or_some() {
     });
     let all = rig.fetch_topics(None);
     assert_eq!(all.iter().map(|topic| &*topic.topic).collect::<Vec<_>>(), ["a", "b"]);
-    let expected = FetchedOffset { partition: 3, offset: 7, leader_epoch: 4, metadata: "m".into() };
+    let expected = FetchedOffset { partition: 3, offset: 7, leader_epoch: 4, metadata: "m".into(), topic_id: [0; 16] };
     assert_eq!(all[1].partitions, [expected]);
     let some = rig.fetch_topics(Some(vec![("b".into(), vec![3, 4]), ("c".into(), vec![0])]));
     let offsets = |topic: &FetchedTopic| topic.partitions.iter().map(|fetched| fetched.offset).collect::<Vec<_>>();
@@ -180,11 +180,25 @@ fn the_offsets_of_a_deleted_topic_go() {
     rig.start_commit("", -1, |request| request.topics = vec![commit_topic("kept", 0, 1)]);
     rig.hold = true;
     rig.start_commit("", -1, |request| request.topics = vec![commit_topic(TOPIC, 9, 1)]);
-    rig.send(Event::TopicDeleted { topic: TOPIC.into() });
+    rig.send(Event::TopicDeleted { topic: TOPIC.into(), topic_id: [1; 16] });
     rig.complete(Ok(()));
     rig.complete(Ok(()));
     let left: Vec<_> = rig.coordinator.committed_offsets().map(|entry| (&**entry.group_id, &**entry.topic)).collect();
     assert_eq!(left, [(GROUP, "kept")]);
+}
+
+#[test]
+fn offsets_of_a_topic_made_again_stay_when_the_old_one_goes() {
+    let mut rig = Rig::new();
+    let of = |id: u8, partition: i32| CommitTopic { topic_id: [id; 16], ..commit_topic(TOPIC, partition, 5) };
+    rig.start_commit("", -1, |request| request.topics = vec![of(1, 0), of(2, 1)]);
+    rig.hold = true;
+    rig.start_commit("", -1, |request| request.topics = vec![of(1, 2), of(2, 3)]);
+    rig.send(Event::TopicDeleted { topic: TOPIC.into(), topic_id: [1; 16] });
+    rig.complete(Ok(()));
+    rig.complete(Ok(()));
+    let left: Vec<_> = rig.coordinator.committed_offsets().map(|entry| entry.partition).collect();
+    assert_eq!(left, [1, 3]);
 }
 
 #[test]

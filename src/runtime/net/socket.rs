@@ -9,8 +9,9 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 
 use crate::runtime::buffers::Received;
 use crate::runtime::disk::DiskFile;
@@ -27,6 +28,9 @@ const RECEIVE_QUEUE_MIN: usize = 2;
 /// Pieces and bytes that one system call sends.
 const SEND_PIECES_MAX: usize = 128;
 const SEND_BYTES_MAX: usize = 1 << 20;
+/// How often, and how many times in vain, a silent peer is asked whether it is there.
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+const PROBES: u32 = 3;
 /// Bytes of a file that one system call sends.
 const SEND_FILE_MAX: usize = 128 << 10;
 
@@ -140,6 +144,50 @@ impl Socket {
         }
         let fd = core.fd.try_clone()?;
         Ok(Some(Detached { fd, unread: std::mem::take(&mut state.received) }))
+    }
+
+    /// Leaves what comes from now on with the kernel, until the next [`Socket::recv`].
+    pub fn pause(&self) {
+        let mut state = self.0.core.state.borrow_mut();
+        if let Some(operation) = state.armed
+            && !std::mem::replace(&mut state.pausing, true)
+        {
+            self.0.reactor.0.cancel_op(operation);
+        }
+    }
+
+    /// What was received and waits for [`Socket::recv`], which is not begun by this.
+    pub fn take_unread(&self) -> Option<Received> {
+        self.0.core.state.borrow_mut().received.pop_front()
+    }
+
+    /// Ends when the client sends no more, or is gone. To be called instead of [`Socket::recv`], not beside it.
+    pub async fn ended(&self) {
+        poll_fn(|context| {
+            let mut state = self.0.core.state.borrow_mut();
+            if state.end.is_some() || self.0.core.shut.get() || self.0.core.arm(&mut state, &self.0.reactor.0).is_err()
+            {
+                return Poll::Ready(());
+            }
+            state.waker = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Whether the peer is gone altogether: it has reset the connection, or this side has ended it. One that only sends
+    /// no more may still read.
+    pub fn is_gone(&self) -> bool {
+        let core = &self.0.core;
+        let failed = matches!(core.state.borrow().end, Some(End::Failed(_)));
+        failed || core.shut.get() || sys::is_hung_up(core.fd())
+    }
+
+    /// Has the kernel ask from time to time whether the peer is still there.
+    pub fn keep_alive(&self) {
+        let probes = TcpKeepalive::new().with_time(PROBE_EVERY).with_interval(PROBE_EVERY).with_retries(PROBES);
+        // A socket that is gone needs none.
+        let _set = SockRef::from(&self.0.core.fd).set_tcp_keepalive(&probes);
     }
 
     async fn writable(&self) -> io::Result<()> {

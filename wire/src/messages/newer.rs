@@ -50,10 +50,15 @@ impl Reader<'_> {
         request.generation_id_or_member_epoch = self.cursor.i32()?;
         request.member_id = self.string()?;
         request.group_instance_id = self.nullable_string()?;
-        for _ in 0..self.cursor.array(true)? {
+        // The guard has counted what is there.
+        let topics = self.cursor.array(true)?;
+        request.topics.reserve_exact(topics);
+        for _ in 0..topics {
             let mut topic = OffsetCommitRequestTopic::default();
             topic.topic_id = self.cursor.uuid()?;
-            for _ in 0..self.cursor.array(true)? {
+            let partitions = self.cursor.array(true)?;
+            topic.partitions.reserve_exact(partitions);
+            for _ in 0..partitions {
                 topic.partitions.push(self.offset_commit_partition()?);
             }
             self.cursor.skip_tagged(true)?;
@@ -76,7 +81,9 @@ impl Reader<'_> {
     /// Version 10 names topics by id (KIP-848).
     fn offset_fetch(&mut self) -> Result<OffsetFetchRequest, Cause> {
         let mut request = OffsetFetchRequest::default();
-        for _ in 0..self.cursor.array(true)? {
+        let groups = self.cursor.array(true)?;
+        request.groups.reserve_exact(groups);
+        for _ in 0..groups {
             let mut group = OffsetFetchRequestGroup::default();
             group.group_id = GroupId(self.string()?);
             group.member_id = self.nullable_string()?;
@@ -92,11 +99,13 @@ impl Reader<'_> {
 
     fn offset_fetch_topics(&mut self) -> Result<Option<Vec<OffsetFetchRequestTopics>>, Cause> {
         let Some(count) = self.cursor.nullable_array(true)? else { return Ok(None) };
-        let mut topics = Vec::new();
+        let mut topics = Vec::with_capacity(count);
         for _ in 0..count {
             let mut topic = OffsetFetchRequestTopics::default();
             topic.topic_id = self.cursor.uuid()?;
-            for _ in 0..self.cursor.array(true)? {
+            let partitions = self.cursor.array(true)?;
+            topic.partition_indexes.reserve_exact(partitions);
+            for _ in 0..partitions {
                 topic.partition_indexes.push(self.cursor.i32()?);
             }
             self.cursor.skip_tagged(true)?;

@@ -156,9 +156,14 @@ fn lies_are_refused_before_memory_is_reserved() {
     assert!(matches!(utf8, Error::Decode { .. }));
     assert!(matches!(refuse(ApiKey::Metadata, 14, &[]), Error::Version { version: 14, .. }));
     assert!(matches!(refuse(ApiKey::Produce, 3, &[]), Error::ByHand(ApiKey::Produce)));
-    let mut many = ((ELEMENTS_MAX + 1) as i32).to_be_bytes().to_vec();
-    many.resize(4 + 2 * (ELEMENTS_MAX + 1), 0);
-    assert!(matches!(refuse(ApiKey::Metadata, 1, &many), Error::TooManyElements));
+    let many = |count: usize| [&(count as i32).to_be_bytes()[..], &vec![0; 2 * count]].concat();
+    const ELEMENTS_MAX: usize = slices::ARRAY_LENGTH_MAX as usize;
+    let more = refuse(ApiKey::Metadata, 1, &many(ELEMENTS_MAX + 1));
+    assert!(matches!(more, Error::Malformed(slices::Error::ArrayTooLong { .. })));
+    let checked = check_request(ApiKey::Metadata, 1, many(ELEMENTS_MAX).into()).unwrap();
+    let decoded = checked.decoded_size();
+    assert!((40 * ELEMENTS_MAX..200 * ELEMENTS_MAX).contains(&decoded), "{decoded}");
+    assert!(matches!(checked.within(decoded - 1), Err(Error::TooLarge { .. })));
 }
 
 #[test]

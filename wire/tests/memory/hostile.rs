@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use duramen_wire::api::ApiKey;
 use duramen_wire::header::RequestHeader;
-use duramen_wire::messages::{self, ELEMENTS_MAX};
+use duramen_wire::messages;
 use duramen_wire::slices::Slices;
 use duramen_wire::{batch, fetch, produce};
 use proptest::prelude::*;
@@ -16,9 +16,8 @@ use crate::allocator::peak_of;
 /// wire is some 80 in memory.
 const FACTOR: usize = 100;
 const ALLOWANCE: usize = 64 * 1024;
-
-/// What the largest request may take: `ELEMENTS_MAX` structures.
-const DECODED_MAX: usize = ELEMENTS_MAX * 150;
+/// The handle by which the strings of a request share its body.
+const SHARING: usize = 256;
 
 /// Runs one decoder over a body; the result does not matter here.
 fn decode(api: ApiKey, version: i16, body: &Bytes) -> bool {
@@ -36,9 +35,17 @@ fn decode_as_everything(body: &[u8]) -> usize {
     let mut taken = 0;
     for &api in ApiKey::ALL {
         for version in api.versions() {
-            let peak = peak_of(|| taken += usize::from(decode(api, version, &body)));
-            let allowed = (body.len() * FACTOR + ALLOWANCE).min(DECODED_MAX + ALLOWANCE);
-            assert!(peak <= allowed, "{api} {version} held {peak} bytes for {} bytes {body:02x?}", body.len());
+            let mut decodes = false;
+            let peak = peak_of(|| decodes = decode(api, version, &body));
+            taken += usize::from(decodes);
+            let head = &body[..body.len().min(100)];
+            let allowed = body.len() * FACTOR + ALLOWANCE;
+            assert!(peak <= allowed, "{api} {version} held {peak} bytes for {} bytes {head:02x?}", body.len());
+            if let Ok(checked) = messages::check_request(api, version, body.clone()) {
+                // An error may come with a backtrace.
+                let foretold = checked.decoded_size() + if decodes { SHARING } else { ALLOWANCE };
+                assert!(peak <= foretold, "{api} {version} held {peak} bytes, not {foretold}, for {head:02x?}");
+            }
         }
     }
     taken

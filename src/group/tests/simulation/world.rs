@@ -111,7 +111,7 @@ impl World {
             2 => Event::Describe(GroupRequest { reply, group_id }),
             3 => Event::List(ListRequest { reply, states: Vec::new(), types: Vec::new() }),
             4 => Event::FetchOffsets(FetchRequest { reply, group_id, topics: None }),
-            _ => return self.step(Event::TopicDeleted { topic: TOPIC.into() }),
+            _ => return self.step(Event::TopicDeleted { topic: TOPIC.into(), topic_id: [0; 16] }),
         };
         self.ask(reply, None, event);
     }
