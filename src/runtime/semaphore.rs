@@ -105,6 +105,7 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
+    use std::task::Waker;
 
     use super::*;
 
