@@ -119,7 +119,7 @@ impl Copied {
         if self.tail != sent {
             return Err(format!("{sent} bytes of batches were sent"));
         }
-        if self.gathered > sent / GATHERED_SHARE_MAX {
+        if self.gathered > (sent + read) / GATHERED_SHARE_MAX {
             return Err("requests were copied together".into());
         }
         if self.partial_blocks > self.writes * BLOCK_LEN {

@@ -1,5 +1,5 @@
 //! `kill -9` at random moments, on one directory again and again, with clients that stay connected: what was
-//! acknowledged is there afterwards, in order, once with idempotence and at least once without.
+//! acknowledged is there afterwards, in order, once with idempotence and at least once without; what was deleted stays so.
 //!
 //! The moments come from a seed that is printed; `DURAMEN_SEED` sets it.
 
@@ -10,6 +10,8 @@ mod flow;
 #[path = "kill/reading.rs"]
 mod reading;
 mod support;
+#[path = "kill/trimming.rs"]
+mod trimming;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -25,6 +27,7 @@ use self::flow::{Acknowledged, Lane, Traffic};
 use self::reading::Reading;
 use self::support::Broker;
 use self::support::kafka::{self, PATIENCE};
+use self::trimming::Trimmer;
 
 /// Kills for each number of shards; three times this is at least 200.
 const KILLS: u32 = 70;
@@ -63,17 +66,21 @@ fn kill_again_and_again(shards: u16) {
     let (trimmed, whole): (Vec<_>, Vec<_>) = lanes.iter().cloned().partition(|lane| lane.flow.trimmed);
     let mut reading = Reading::start(&broker, &whole);
     let committer = Committer::start(&broker);
+    // The others are left to retention alone.
+    let deleted: Vec<_> = trimmed.iter().filter(|lane| lane.partition == 0).cloned().collect();
+    let trimmer = Trimmer::start(&broker, &deleted);
     let mut deeds = Deeds::default();
     let mut down = Duration::ZERO;
     for kill in 1..=KILLS {
         deeds.begin(&broker, shards, &mut random);
         reading.follow(Duration::from_millis(random.random_range(ALIVE_MS)));
         broker.kill();
-        let (promised, committed) = (promises(&lanes), committer.acknowledged());
+        let (promised, committed, starts) = (promises(&lanes), committer.acknowledged(), trimmer.confirmed());
         let killed = Instant::now();
         broker.restart();
         down += killed.elapsed();
         check_ends(&broker, &promised);
+        trimming::check(&broker, &starts);
         committer.check(&broker, committed);
         reading.reach(&promised);
         deeds.settle(&broker);
@@ -91,8 +98,11 @@ fn kill_again_and_again(shards: u16) {
     traffic.finish();
     let promised = promises(&lanes);
     reading.reach(&promised);
+    let starts = trimmer.finish();
+    assert!(starts.values().any(|start| *start > 0), "no record was deleted: {starts:?}");
     broker.stop();
     broker.restart();
+    trimming::check(&broker, &starts);
     Reading::start(&broker, &whole).reach(&promised);
     check_trimmed(&broker, &trimmed, &promised);
     say(&format!("{shards} shards: all read again after {} s", began.elapsed().as_secs()));
@@ -102,7 +112,7 @@ fn kill_again_and_again(shards: u16) {
 /// What is left of the trimmed partitions begins above 0 and ends with what was acknowledged last.
 fn check_trimmed(broker: &Broker, trimmed: &[Arc<Lane>], promised: &Promises) {
     let first = |lane: &Lane| kafka::watermarks(broker, lane.flow.topic, lane.partition).0;
-    assert!(trimmed.iter().any(|lane| first(lane) > 0), "retention removed nothing");
+    assert!(trimmed.iter().any(|lane| lane.partition > 0 && first(lane) > 0), "retention removed nothing");
     Reading::start_at(broker, trimmed, first).reach(promised);
 }
 

@@ -262,10 +262,12 @@ impl<D: Disk> Shard<D> {
 
     async fn replace_files(&self, bytes: Vec<u8>) -> Result<()> {
         let this = &self.checkpointing;
-        if this.written.get() == 0 {
-            files::write_generation(&self.disk, &this.dir, this.generation).await?;
+        files::write(&self.disk, &this.dir, bytes).await?;
+        match this.written.get() {
+            // Nobody has used the journal or the ring yet.
+            0 => files::write_generation(&self.disk, &this.dir, this.generation).await,
+            _ => Ok(()),
         }
-        files::write(&self.disk, &this.dir, bytes).await
     }
 
     pub(super) fn partitions_now(&self) -> Vec<Rc<Inner<D>>> {

@@ -5,7 +5,8 @@ use duramen_wire::ids::{LeaderEpoch, Offset};
 use duramen_wire::slices::Slices;
 
 use super::disk::Disk;
-use super::partition::{Health, Partition, State};
+use super::index::{IndexBuilder, SealedIndex};
+use super::partition::{Health, Partition};
 use super::read::{Error, ReadKind, ReadOut};
 
 /// Bytes looked through at a time.
@@ -34,12 +35,17 @@ impl<D: Disk> Partition<D> {
             let is_cut = state.segments[first].base < state.log_start;
             let end = state.segments.get(first + 1).map_or(state.appended.offset, |next| next.base);
             let whole = state.segments.iter().skip(first + usize::from(is_cut)).map(|segment| segment.max_timestamp);
-            (is_cut.then_some((state.log_start, end)), whole.max())
+            (is_cut.then_some((state.segments[first].base, state.log_start, end)), whole.max())
         };
         // Of a segment that the log start has cut, the largest timestamp may be gone.
         let cut = match cut {
-            Some((from, end)) => self.largest_between(from, end).await?,
             None => None,
+            Some((segment, from, end)) => {
+                match self.ask_index(segment, SealedIndex::max_timestamp, IndexBuilder::max_timestamp).await {
+                    Some((largest, last)) if last >= from => Some(largest),
+                    _ => self.largest_between(from, end).await?,
+                }
+            }
         };
         match cut.max(whole).filter(|largest| *largest >= 0) {
             Some(largest) => self.offset_for_time(largest).await,
@@ -115,19 +121,29 @@ impl<D: Disk> Partition<D> {
         }
     }
 
-    /// The offset from which to look, by the segment's index.
+    /// The offset from which to look, by the segment's index. Without one, the whole segment is looked through.
     async fn time_lookup(&self, segment: Offset, timestamp: i64) -> Offset {
-        let index_of = |state: &State| {
+        let sealed = |index: &SealedIndex| index.lookup_time(timestamp);
+        let growing = |index: &IndexBuilder| index.lookup_time(timestamp);
+        self.ask_index(segment, sealed, growing).await.unwrap_or(segment)
+    }
+
+    /// Asks the index of a segment, in memory or from its files; `None` if it cannot be had.
+    async fn ask_index<T>(
+        &self,
+        segment: Offset,
+        sealed: impl Fn(&SealedIndex) -> T,
+        growing: impl Fn(&IndexBuilder) -> T,
+    ) -> Option<T> {
+        self.0.complete_index(segment).await.ok()?;
+        {
+            let state = self.0.state.borrow();
             let found = state.segments.iter().find(|found| found.base == segment)?;
-            Some(found.index.as_ref().map(|index| index.lookup_time(timestamp)))
-        };
-        if index_of(&self.0.state.borrow()) == Some(None) {
-            return self.0.sealed_index(segment).await.map_or(segment, |index| index.lookup_time(timestamp));
+            if let Some(index) = &found.index {
+                return Some(growing(index));
+            }
         }
-        // Without the whole index, the whole segment is looked through.
-        let completed = self.0.complete_index(segment).await;
-        let found = index_of(&self.0.state.borrow()).flatten();
-        found.filter(|_| completed.is_ok()).unwrap_or(segment)
+        self.0.sealed_index(segment).await.ok().map(|index| sealed(&index))
     }
 }
 

@@ -115,8 +115,11 @@ impl Lane {
         loop {
             let mut waiting = self.waiting.borrow_mut();
             let used = self.used.get();
-            let fits = |ticket: &Rc<Ticket>| used == 0 || used + ticket.length <= self.max;
-            let Some(ticket) = waiting.pop_front_if(|ticket| fits(ticket)) else { return };
+            let fits = waiting.front().is_some_and(|ticket| used == 0 || used + ticket.length <= self.max);
+            if !fits {
+                return;
+            }
+            let Some(ticket) = waiting.pop_front() else { return };
             drop(waiting);
             self.used.set(used + ticket.length);
             ticket.granted.set(true);

@@ -91,7 +91,9 @@ pub fn nearest(catalog: &Catalog, name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::setting::{Kind, Update};
+    use std::collections::BTreeSet;
+
+    use super::super::setting::{Effect, Kind, Update};
     use super::super::value;
     use super::*;
 
@@ -142,6 +144,15 @@ mod tests {
         for name in group().keys() {
             assert!(group_synonym(name).is_none_or(|name| broker().contains_key(name)));
         }
+    }
+
+    #[test]
+    fn the_manual_lists_what_has_no_effect_and_nothing_else() {
+        let manual = include_str!("../../../docs/COMPATIBILITY.md");
+        let (_, list) = manual.split_once("otherwise without effect").expect("the list has its sentence");
+        let listed: BTreeSet<&str> = list.split('`').skip(1).step_by(2).collect();
+        let without = all().filter(|setting| matches!(setting.effect, Effect::Without(_))).map(|setting| setting.name);
+        assert_eq!(listed, without.collect());
     }
 
     #[test]

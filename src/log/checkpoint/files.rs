@@ -3,7 +3,7 @@
 //! ```text
 //! checkpoint         written first
 //! checkpoint.copy    the same bytes, written next; only then is anybody told that the checkpoint is durable
-//! generation         written once in each life, before its first checkpoint
+//! generation         written once in each life, after its first checkpoint and before the journal and the ring are used
 //!                    magic u32, format u32, CRC-32C of the rest u32, generation u64; little-endian
 //! ```
 //!

@@ -7,6 +7,7 @@ use duramen_wire::batch::BatchBuilder;
 use duramen_wire::ids::{LeaderEpoch, Offset, TopicId};
 
 use super::*;
+use crate::log::checkpoint::files::{CHECKPOINT, COPY};
 use crate::log::checkpoint::{Checkpoint, PartitionCheckpoint};
 
 const TOPIC: TopicId = TopicId(uuid::Uuid::from_u128(77));
@@ -79,6 +80,23 @@ fn damage_is_named_and_cut_and_kept() {
     let checkpoint = Checkpoint::decode(&fs::read(data.path().join("shards/0/checkpoint")).unwrap()).unwrap();
     assert_eq!((checkpoint.partitions[0].synced_end, checkpoint.partitions[0].generation), (1, 6));
     assert!(repair(data.path()).unwrap().is_empty(), "once is enough");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_read_from_its_copy_and_both_are_written() {
+    let (data, dir) = data_dir();
+    let [first, copy] = [CHECKPOINT, COPY].map(|name| data.path().join("shards/0").join(name));
+    fs::copy(&first, &copy).unwrap();
+    fs::write(&first, b"nonsense").unwrap();
+    fs::write(paths::segment(&dir, Offset(3), "log"), batch(3)).unwrap();
+    assert_eq!(repair(data.path()).unwrap().len(), 1, "only the copy knows that it was longer");
+    let written = fs::read(&first).unwrap();
+    assert_eq!(Checkpoint::decode(&written).unwrap().partitions[0].synced_end, 4);
+    assert_eq!(fs::read(&copy).unwrap(), written);
+    for path in [&first, &copy] {
+        fs::write(path, b"nonsense").unwrap();
+    }
+    assert!(matches!(repair(data.path()), Err(Error::Checkpoint { .. })));
 }
 
 #[test]

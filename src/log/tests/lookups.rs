@@ -168,6 +168,14 @@ fn after_a_start_the_active_segment_is_read_once_for_its_index_and_not_for_each_
             assert_eq!(stats.index_bytes_read, trusted, "once, and no more than was not known");
             let most = look_ups * 2 * (64 << 10) + 30 * 6 * 110_000;
             assert!(stats.cold_read_bytes <= most, "{} bytes for {look_ups} look-ups", stats.cold_read_bytes);
+            // The largest timestamp behind a log start within a segment, too.
+            let deleted = sent[3].0;
+            partition.delete_records(deleted).await.unwrap();
+            world.models.get_mut(&id(1, 0)).unwrap().log_start = deleted;
+            let latest = partition.max_timestamp().await.unwrap().map(|(offset, time, _)| (offset, time));
+            assert_eq!(latest.as_ref(), sent.last());
+            let more = world.log().stats().cold_read_bytes - stats.cold_read_bytes;
+            assert!(more <= 2 * (64 << 10), "{more} bytes");
             // A sealed segment has the index of all of it, in its files.
             world.append(id(1, 0), 900_000, false).unwrap();
             world.wait_committed().await;

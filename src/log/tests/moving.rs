@@ -6,6 +6,8 @@ use std::path::Path;
 use duramen_wire::ids::{LeaderEpoch, Offset, ShardId};
 
 use super::world::{DATA, End, World, id};
+use crate::log::checkpoint::Checkpoint;
+use crate::log::checkpoint::files::{CHECKPOINT, COPY};
 use crate::log::disk::{Access, Disk};
 use crate::log::recovery::{Note, recover};
 use crate::log::sim::{Fault, Kind, SimDisk};
@@ -59,7 +61,7 @@ async fn move_and_die(world: &mut World, seed: u64) -> Offset {
     }
     world.sim.sleep(seed % 200 * 15).await;
     drop(other);
-    world.end(if seed % 2 == 0 { End::Kill } else { End::PowerLoss }).await;
+    world.end(if seed.is_multiple_of(2) { End::Kill } else { End::PowerLoss }).await;
     known
 }
 
@@ -132,6 +134,10 @@ fn a_partition_that_nobody_else_can_take_goes_back_and_loses_nothing() {
             let refused = other.adopt(state, config(), LeaderEpoch(0), world.now_ms).await;
             let Err(NotAdopted { state, error: Error::Io { .. } }) = refused else { panic!("it is adopted") };
             assert!(other.partition(id(1, 0)).is_none());
+            other.checkpoint().await.unwrap();
+            let dir = paths::shard_dir(Path::new(DATA), ShardId(1 - world.shard.0));
+            let said = Checkpoint::decode(&world.disk.peek(&dir.join(CHECKPOINT)).unwrap()).unwrap();
+            assert_eq!(said.partitions, [], "it does not speak of what it does not have");
             // Its own log fails at first, too.
             world.disk.inject(Fault::eio(Kind::Small, &format!("shards/{}/checkpoint", world.shard.0)));
             let refused = world.log().adopt(*state, config(), LeaderEpoch(0), world.now_ms).await;
@@ -194,4 +200,28 @@ fn a_full_disk_does_not_stand_in_the_way_of_the_checkpoint_of_the_others() {
         world.pass(2_000).await;
         world.wait_committed().await;
     });
+}
+
+/// The new owner's checkpoint is lost, the old one's still speaks of the partition: what the new one acknowledged counts.
+#[test]
+fn frames_of_the_new_owner_follow_the_statement_of_the_old_one() {
+    for seed in 0..20 {
+        let mut world = World::new(seed);
+        world.sim.clone().block_on(async {
+            let (other, _) = begin(&mut world).await;
+            let state = world.log().release(id(1, 0)).await.unwrap();
+            other.adopt(state, config(), LeaderEpoch(0), world.now_ms).await.unwrap();
+            let old = world.log.replace(other).expect("the log runs");
+            (0..3).for_each(|_| drop(world.append(id(1, 0), 200, true)));
+            world.wait_committed().await;
+            drop(old);
+            world.end(End::Kill).await;
+            let dir = paths::shard_dir(Path::new(DATA), ShardId(1 - world.shard.0));
+            for name in [CHECKPOINT, COPY] {
+                world.disk.poke(&dir.join(name), 0, b"nonsense");
+            }
+            world.start().await;
+            assert!(world.notes.iter().any(|note| matches!(note, Note::CheckpointLost { .. })), "{:?}", world.notes);
+        });
+    }
 }

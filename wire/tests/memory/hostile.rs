@@ -16,8 +16,8 @@ use crate::allocator::peak_of;
 /// wire is some 80 in memory.
 const FACTOR: usize = 100;
 const ALLOWANCE: usize = 64 * 1024;
-/// The handle by which the strings of a request share its body.
-const SHARING: usize = 256;
+/// What any decoder may take besides, such as the handle by which the strings of a request share its body.
+const SHARING: usize = 1024;
 
 /// Runs one decoder over a body; the result does not matter here.
 fn decode(api: ApiKey, version: i16, body: &Bytes) -> bool {
