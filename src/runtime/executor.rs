@@ -8,6 +8,7 @@
 //! by its own clock. Nothing else waits in glommio: its timers, files, sockets and blocking thread stand still while the
 //! pump blocks.
 
+use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::panic::resume_unwind;
@@ -64,6 +65,9 @@ pub struct Spec {
     /// Receive buffers at most.
     pub receive_buffers_max: usize,
     pub pool: Pool,
+    /// A file that stays open until the kernel has done the last operation of the shard's ring, even if the process is
+    /// killed. A lock on it tells whether anything may still be written.
+    pub held: Option<Arc<File>>,
 }
 
 impl Spec {
@@ -76,6 +80,7 @@ impl Spec {
             heartbeat: Some(Duration::from_millis(5)),
             ring_entries: 256,
             receive_buffers: 16,
+            held: None,
             receive_buffers_max: 256,
             pool,
         }
@@ -148,18 +153,22 @@ impl Parts {
             .make()
             .map_err(|error| io::Error::other(format!("cannot make an executor: {error}")))?;
         let ring = Ring::new(spec.ring_entries)?;
+        if let Some(file) = &spec.held {
+            ring.hold(file)?;
+        }
         let home = Arc::new(Home::new(ring.duplicate()?)?);
         let buffers = Buffers::register(&ring, home.clone(), spec.receive_buffers, spec.receive_buffers_max)?;
         Ok(Self { executor, home, ring, buffers })
     }
 
-    fn run<M, F, T>(self, spec: Spec, main: M) -> T
+    fn run<M, F, T>(self, mut spec: Spec, main: M) -> T
     where
         M: FnOnce(Reactor) -> F + 'static,
         F: Future<Output = T> + 'static,
         T: 'static,
     {
         let Self { executor, home, ring, buffers } = self;
+        let holds_file = spec.held.take().is_some();
         executor.run(async move {
             let queues = Queues {
                 pump: queue("pump", SERVE_SHARES),
@@ -167,7 +176,7 @@ impl Parts {
                 background: queue("background", BACKGROUND_SHARES),
             };
             let shared = Rc::new(Shared::new(spec.id, home, spec.pool, queues, ring, buffers));
-            let _current = Current::set(&shared);
+            let _current = Current::set(&shared, holds_file);
             ForeignNotices::hear(&shared);
             let mut heartbeats = Heartbeats::new(spec.heartbeat);
             let (driver, output) = task::prepare(&shared, TaskClass::Serve, main_task(shared.clone(), main));
@@ -248,24 +257,36 @@ async fn end_operations(reactor: &Reactor) {
 }
 
 /// Marks a shard as its thread's own while it runs.
-struct Current(Rc<Shared>);
+struct Current {
+    shared: Rc<Shared>,
+    holds_file: bool,
+}
 
 impl Current {
-    fn set(shared: &Rc<Shared>) -> Self {
+    fn set(shared: &Rc<Shared>, holds_file: bool) -> Self {
         set_current(Some(shared.clone()));
-        Self(shared.clone())
+        Self { shared: shared.clone(), holds_file }
     }
 }
 
 impl Drop for Current {
     fn drop(&mut self) {
-        let operations = self.0.ops.try_borrow().map_or(usize::MAX, |ops| ops.len());
+        let shared = &self.shared;
+        let operations = shared.ops.try_borrow().map_or(usize::MAX, |ops| ops.len());
         if thread::panicking() || operations > 0 {
             // The kernel may still write to what the operations own, so it is never freed.
-            tracing::error!(shard = self.0.shard.0, operations, "the shard ends with operations in flight");
-            std::mem::forget(self.0.clone());
-        } else if let Err(error) = self.0.buffers.borrow().unregister(&self.0.ring.borrow()) {
-            tracing::error!(shard = self.0.shard.0, %error, "cannot take the receive buffers from the kernel");
+            tracing::error!(shard = shared.shard.0, operations, "the shard ends with operations in flight");
+            std::mem::forget(shared.clone());
+        } else {
+            let ring = shared.ring.borrow();
+            if let Err(error) = shared.buffers.borrow().unregister(&ring) {
+                tracing::error!(shard = shared.shard.0, %error, "cannot take the receive buffers from the kernel");
+            }
+            if self.holds_file
+                && let Err(error) = ring.let_go()
+            {
+                tracing::error!(shard = shared.shard.0, %error, "cannot take the held file from the kernel");
+            }
         }
         set_current(None);
     }

@@ -4,6 +4,7 @@
 //! the thread is inside `enter` (DEFER_TASKRUN), so nothing interrupts a running task.
 #![expect(unsafe_code, reason = "hands descriptions of memory to the kernel")]
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -51,6 +52,16 @@ impl Ring {
             .setup_cqsize(entries.saturating_mul(8))
             .build(entries)?;
         Ok(Self { uring, enters: 0 })
+    }
+
+    /// Keeps `file` open for as long as the kernel works on anything that was queued here.
+    pub fn hold(&self, file: &File) -> io::Result<()> {
+        self.uring.submitter().register_files(&[file.as_raw_fd()])
+    }
+
+    /// Ends what `hold` began.
+    pub fn let_go(&self) -> io::Result<()> {
+        self.uring.submitter().unregister_files()
     }
 
     /// Another descriptor of this ring, by which other shards post completions to it.

@@ -1,8 +1,15 @@
 //! The data directory as a whole: one broker at a time, and only a format that this build knows.
+//!
+//! A process that is killed is gone before the writes that its rings had in flight: some land tens of milliseconds later,
+//! and would destroy what a new broker has written in the same place meanwhile. So the rings hold the lock's file, by
+//! `runtime::Spec::held`, and the lock lasts until the last of those writes is done. A start waits for that.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The format that this build writes. Directories of earlier formats are opened, and stay readable by their builds until
 /// something is written that those do not know.
@@ -10,6 +17,9 @@ pub const FORMAT_VERSION: u32 = 1;
 const LOCK_FILE: &str = ".lock";
 const FORMAT_FILE: &str = "duramen.properties";
 const FORMAT_KEY: &str = "format.version";
+/// How long a start waits for the writes of a process that is no more, and how often it looks.
+const WRITES_WAIT_MAX: Duration = Duration::from_secs(30);
+const WRITES_LOOK: Duration = Duration::from_millis(1);
 
 /// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +41,8 @@ pub enum Error {
 #[derive(Debug)]
 pub struct DataDir {
     pub path: PathBuf,
-    _lock: File,
+    /// The lock, which is released when all who hold the file have let go of it.
+    pub lock: Arc<File>,
 }
 
 impl DataDir {
@@ -46,7 +57,7 @@ impl DataDir {
         if !format.exists() {
             write_format(&format).map_err(unusable)?;
         }
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock: Arc::new(lock) })
     }
 }
 
@@ -92,18 +103,39 @@ fn lock(path: &Path) -> Result<File, Error> {
         .write(true)
         .open(path.join(LOCK_FILE))
         .map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let pid = file.read_to_string(&mut holder).ok().and_then(|_| holder.trim().parse().ok());
-            return Err(Error::InUse { path: path.to_path_buf(), pid });
+    let deadline = Instant::now() + WRITES_WAIT_MAX;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) => {
+                let pid = holder(&mut file);
+                if pid.is_some_and(is_alive) || Instant::now() >= deadline {
+                    return Err(Error::InUse { path: path.to_path_buf(), pid });
+                }
+                thread::sleep(WRITES_LOOK);
+            }
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
-        Err(TryLockError::Error(source)) => return Err(unusable(source)),
     }
     file.set_len(0).map_err(unusable)?;
     writeln!(file, "{}", std::process::id()).map_err(unusable)?;
     Ok(file)
+}
+
+/// The process that has taken the lock last.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().and_then(|()| file.read_to_string(&mut text)).ok()?;
+    text.trim().parse().ok()
+}
+
+/// Whether a process other than this one has this id. In a container both may have had the same.
+fn is_alive(pid: u32) -> bool {
+    let state = fs::read_to_string(format!("/proc/{pid}/stat"));
+    // PID (NAME) STATE, where the name may be anything.
+    let state =
+        state.ok().and_then(|stat| stat.rsplit_once(')').map(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])));
+    pid != std::process::id() && state == Some(false)
 }
 
 fn write_format(path: &Path) -> io::Result<()> {
@@ -122,10 +154,28 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data");
         let held = DataDir::take(&path).unwrap();
+        // The first process of all is alive.
+        fs::write(path.join(LOCK_FILE), "1\n").unwrap();
         let refused = DataDir::take(&path).unwrap_err();
-        assert!(matches!(&refused, Error::InUse { pid: Some(pid), .. } if *pid == std::process::id()), "{refused}");
+        assert!(matches!(&refused, Error::InUse { pid: Some(1), .. }), "{refused}");
         drop(held);
         DataDir::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_start_waits_for_the_writes_of_a_dead_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DataDir::take(dir.path()).unwrap();
+        let mut dead = std::process::Command::new("true").spawn().unwrap();
+        dead.wait().unwrap();
+        fs::write(dir.path().join(LOCK_FILE), dead.id().to_string()).unwrap();
+        thread::scope(|scope| {
+            let taken = scope.spawn(|| DataDir::take(dir.path()).is_ok());
+            thread::sleep(20 * WRITES_LOOK);
+            assert!(!taken.is_finished());
+            drop(held);
+            assert!(taken.join().unwrap());
+        });
     }
 
     #[test]

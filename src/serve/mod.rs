@@ -95,6 +95,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         settings: settings.clone(),
         endpoints: Arc::new(endpoints),
         data_dir: data_dir.path.clone(),
+        lock: data_dir.lock.clone(),
     };
     let shards = start_shards(&ground, listeners, metrics, stop_requests, &news)?;
     drop(news);
@@ -186,6 +187,7 @@ fn start_shards(
         let mut spec = Spec::new(id, pool.clone());
         spec.cpu = ground.plan.cpu_of(id);
         spec.receive_buffers_max = ground.plan.receive_buffers_max;
+        spec.held = Some(ground.lock.clone());
         let ground = ground.clone();
         let leader = leading.take();
         let shard = spawn_shard(spec, move |reactor| async move {

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Write, stdout};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -48,6 +49,8 @@ pub struct Ground {
     pub settings: Arc<Settings>,
     pub endpoints: Arc<Endpoints>,
     pub data_dir: PathBuf,
+    /// The lock of the data directory.
+    pub lock: Arc<File>,
     pub census: Arc<Census>,
 }
 

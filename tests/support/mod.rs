@@ -63,6 +63,11 @@ impl Broker {
         self.process.as_ref().expect("the broker runs").id()
     }
 
+    /// What the broker has printed about its last start.
+    pub fn banner(&self) -> String {
+        self.process.as_ref().expect("the broker runs").banner.join("\n")
+    }
+
     /// What the broker has logged so far, over all its starts.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()

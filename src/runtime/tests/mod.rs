@@ -1,6 +1,7 @@
 //! The runtime as its users see it, on real shards.
 
 mod disk;
+mod held;
 mod mesh;
 mod net;
 mod tasks;
