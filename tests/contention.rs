@@ -5,6 +5,7 @@
 //! heartbeat off; docs/decisions/001 has the figures. `DURAMEN_CONTENTION=100` starts the broker so many times.
 
 mod bare;
+mod process;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

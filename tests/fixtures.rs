@@ -10,6 +10,7 @@ mod check;
 mod content;
 #[path = "fixtures/make.rs"]
 mod make;
+mod process;
 mod support;
 
 use duramen::serve::data_dir::FORMAT_VERSION;

@@ -2,6 +2,7 @@
 //! requests that were under way, or half received, at the moment of the change are answered in order.
 
 mod bare;
+mod process;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

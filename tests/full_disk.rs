@@ -7,6 +7,7 @@
 mod bare;
 #[path = "full_disk/groups.rs"]
 mod groups;
+mod process;
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};

@@ -9,6 +9,7 @@ mod fuzz;
 mod gone;
 #[path = "hostile/many.rs"]
 mod many;
+mod process;
 #[path = "hostile/requests.rs"]
 mod requests;
 #[path = "hostile/rig.rs"]

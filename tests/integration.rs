@@ -1,5 +1,6 @@
 //! librdkafka against the live broker, with one shard, with two and with five.
 
+mod process;
 mod support;
 
 use std::process::Stdio;

@@ -7,6 +7,7 @@
 mod deeds;
 #[path = "kill/flow.rs"]
 mod flow;
+mod process;
 #[path = "kill/reading.rs"]
 mod reading;
 mod support;

@@ -1,6 +1,7 @@
 //! The main job: a web server's access log goes in line by line, comes out byte for byte, and a `kill -9` of the broker
 //! on the way changes nothing.
 
+mod process;
 mod support;
 
 use std::process::Command;

@@ -3,6 +3,7 @@
 mod bare;
 #[path = "settings/change.rs"]
 mod change;
+mod process;
 #[path = "settings/running.rs"]
 mod running;
 #[path = "settings/start.rs"]

@@ -9,6 +9,7 @@ mod filter;
 mod hosts;
 #[path = "startup/listeners.rs"]
 mod listeners;
+mod process;
 #[path = "startup/refusals.rs"]
 mod refusals;
 #[path = "startup/stops.rs"]

@@ -6,10 +6,10 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 
-use super::process::{Address, Process, end_of};
 use super::{Client, PATIENCE};
+use crate::process::{Address, Process, end_of};
 
-pub use super::process::program;
+pub use crate::process::program;
 
 /// A running broker. It is killed when dropped.
 pub struct Broker {

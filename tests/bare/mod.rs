@@ -4,8 +4,6 @@
 
 pub mod broker;
 pub mod client;
-#[path = "../process/mod.rs"]
-mod process;
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -4,8 +4,6 @@
 #![allow(dead_code, reason = "no test binary uses all of it")]
 
 pub mod kafka;
-#[path = "../process/mod.rs"]
-mod process;
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -16,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use self::process::{Process, program};
+use crate::process::{Process, program};
 
 /// How often a condition is looked at.
 pub const LOOK: Duration = Duration::from_millis(5);
