@@ -45,19 +45,20 @@ pub(super) struct Checkpointing {
 
 impl Checkpointing {
     /// Reads what an earlier run left, to take the next generation: one that was never used, and that nobody who sends
-    /// records can guess, since records may be made to look like frames.
+    /// records can guess, since records may be made to look like frames. Its records are kept until `Log::forget_strangers`:
+    /// a partition that another shard gets now must not be without one before that shard has made its own checkpoint.
     pub async fn open<D: Disk>(disk: &D, dir: &Path, nonce: u32) -> Result<Self> {
-        let (last, attachments) = match files::read(disk, dir).await?.kept {
-            Kept::Whole(old) => (old.generation, old.attachments),
-            Kept::Lost { generation } => (generation, Vec::new()),
-            Kept::Nothing => (0, Vec::new()),
+        let (last, attachments, records) = match files::read(disk, dir).await?.kept {
+            Kept::Whole(old) => (old.generation, old.attachments, old.partitions),
+            Kept::Lost { generation } => (generation, Vec::new(), Vec::new()),
+            Kept::Nothing => (0, Vec::new(), Vec::new()),
         };
         let generation = ((last >> 32) + 1) << 32 | u64::from(nonce);
         let attachments: BTreeMap<_, _> = attachments.into_iter().collect();
         Ok(Self {
             dir: dir.to_owned(),
             generation,
-            records: RefCell::default(),
+            records: RefCell::new(records.into_iter().map(|record| (record.id(), record)).collect()),
             removable: RefCell::default(),
             attached: RefCell::new(attachments.clone()),
             attachments: RefCell::new(attachments),
@@ -141,6 +142,18 @@ impl<D: Disk> Log<D> {
         match bytes.is_empty() {
             true => drop(attached.remove(name)),
             false => drop(attached.insert(name.to_owned(), bytes)),
+        }
+    }
+
+    /// Has the next checkpoint say nothing of partitions that are not here. To be called at the start, when every shard
+    /// has adopted its partitions.
+    pub fn forget_strangers(&self) {
+        let shard = self.shard();
+        let mut records = shard.checkpointing.records.borrow_mut();
+        let before = records.len();
+        records.retain(|id, _| shard.find(*id).is_some());
+        if records.len() < before {
+            shard.checkpointing.changed();
         }
     }
 

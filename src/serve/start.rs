@@ -151,6 +151,10 @@ pub async fn all(shard: &Rc<Shard>) -> Result<Report, String> {
         }
     }
     for id in (0..shard.shards()).map(ShardId) {
+        shard.call(id, |shard| async move { shard.log().forget_strangers() }).await;
+    }
+    recovery::forget_shards(&disk, &ground.data_dir, ground.plan.shards).await.map_err(|error| chain(&error))?;
+    for id in (0..shard.shards()).map(ShardId) {
         shard.call(id, |shard| async move { listen(&shard) }).await;
     }
     state.phase.set(Phase::Ready);

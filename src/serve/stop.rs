@@ -11,7 +11,7 @@ use crate::errors::chain;
 use crate::metrics::Phase;
 use crate::shard::Shard;
 
-/// How long requests that are under way may take to finish.
+/// How long requests that are under way may take to finish, on all shards together.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
@@ -29,7 +29,11 @@ pub async fn all(shard: &Rc<Shard>) -> Result<(), String> {
     State::of(shard).phase.set(Phase::Stopping);
     tracing::info!("stopping: finishing what is under way");
     for id in ids(shard) {
-        shard.call(id, |shard| async move { drain(&shard).await }).await;
+        shard.call(id, |shard| async move { refuse_new(&shard) }).await;
+    }
+    let deadline = Instant::now() + DRAIN_MAX;
+    for id in ids(shard) {
+        shard.call(id, move |shard| async move { drained(&shard, deadline).await }).await;
     }
     let mut ended = Ok(());
     for id in ids(shard) {
@@ -60,13 +64,16 @@ fn ids(shard: &Shard) -> impl Iterator<Item = ShardId> + use<> {
     (0..shard.shards()).map(ShardId)
 }
 
-async fn drain(shard: &Rc<Shard>) {
+/// No new connections, and the end of those that are there when they have their answers.
+fn refuse_new(shard: &Rc<Shard>) {
     State::of(shard).draining.set(true);
     for task in State::of(shard).accepting.take() {
         task.cancel();
     }
     shard.clients().iter().for_each(|client| client.drain());
-    let deadline = Instant::now() + DRAIN_MAX;
+}
+
+async fn drained(shard: &Rc<Shard>, deadline: Instant) {
     while shard.client_count() > 0 && Instant::now() < deadline {
         shard.reactor.sleep_until(Instant::now() + DRAIN_LOOK).await;
     }

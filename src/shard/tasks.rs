@@ -178,6 +178,8 @@ async fn tick_task(shard: Rc<Shard>) {
         };
         shard.reactor.sleep_until(Instant::now() + wait).await;
         shard.log().tick(shard.now_ms());
+        // So that the look back is a short one whenever somebody asks.
+        shard.utilisation();
         shard.make_unmade().await;
         shard.partitions.borrow().set_clock(u32::try_from(started.elapsed().as_secs()).unwrap_or(u32::MAX));
     }

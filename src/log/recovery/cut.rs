@@ -111,6 +111,9 @@ async fn write_new<D: Disk>(disk: &D, path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Writes `bytes` from block `at` on, with zeros to the end of the last block.
 async fn write_at<D: Disk>(disk: &D, file: &D::File, at: u64, bytes: &[u8], path: &Path) -> Result<()> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
     let mut pool = ChunkPool::new(STEP);
     let mut buffer = Buffer::default();
     (0..STEP / CHUNK_LEN).filter_map(|_| pool.take()).for_each(|chunk| buffer.push(chunk));

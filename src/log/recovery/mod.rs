@@ -111,6 +111,22 @@ pub async fn recover<D: Disk>(disk: &D, data_dir: &Path, now_ms: i64) -> Result<
     Ok(recovered)
 }
 
+/// Removes what shards have left that are no more, once every partition is in the checkpoint of another.
+///
+/// # Errors
+/// The file system refuses. Then the next start reads it again, which changes nothing.
+pub async fn forget_shards<D: Disk>(disk: &D, data_dir: &Path, shards: u16) -> Result<()> {
+    let former: Vec<_> = shard_dirs(disk, data_dir).await?.into_iter().filter(|(shard, _)| shard.0 >= shards).collect();
+    for (_, dir) in &former {
+        disk.remove_dir(dir).await.map_err(Error::io("cannot remove", dir))?;
+    }
+    if !former.is_empty() {
+        let above = data_dir.join(paths::SHARDS);
+        disk.sync_dir(&above).await.map_err(Error::io("cannot sync", &above))?;
+    }
+    Ok(())
+}
+
 /// What is left of a shard's checkpoint; what is damaged of it is reported, and kept.
 async fn read_checkpoint<D: Disk>(disk: &D, shard: ShardId, dir: &Path, report: &mut Vec<Note>) -> Result<Kept> {
     let files::Found { kept, damaged } = files::read(disk, dir).await?;

@@ -80,6 +80,52 @@ fn what_is_known_of_a_partition_outlives_a_stop_at_any_instant_of_its_move() {
     }
 }
 
+/// With another number of shards, the partition is dealt to one that has not made a checkpoint yet when all ends again.
+#[test]
+fn what_is_known_of_a_partition_outlives_a_start_that_deals_it_to_another_shard() {
+    for seed in 0..20 {
+        let mut world = World::new(seed);
+        world.sim.clone().block_on(async {
+            let (other, known) = begin(&mut world).await;
+            drop(other);
+            world.end(if seed.is_multiple_of(2) { End::Kill } else { End::PowerLoss }).await;
+            let recovered = recover(&world.disk, Path::new(DATA), world.now_ms).await.unwrap();
+            let log_start = world.models[&id(1, 0)].log_start;
+            assert_eq!(recovered.partitions[0].log_start, log_start);
+            let (options, told) = (world.options.clone(), world.told.clone());
+            let first = Log::open(world.disk.clone(), Path::new(DATA), world.shard, options, told).await.unwrap();
+            first.adopt_all(Vec::new(), world.now_ms).await.unwrap();
+            drop(first);
+            world.disk = world.disk.crash_process();
+            let again = recover(&world.disk, Path::new(DATA), world.now_ms).await.unwrap();
+            let state = &again.partitions[0];
+            assert_eq!((state.log_start, state.log_end >= known), (log_start, true));
+        });
+    }
+}
+
+#[test]
+fn a_checkpoint_forgets_strangers_when_it_is_told() {
+    let mut world = World::new(7);
+    world.sim.clone().block_on(async {
+        let (other, _) = begin(&mut world).await;
+        drop(other);
+        world.end(End::Kill).await;
+        let (options, told) = (world.options.clone(), world.told.clone());
+        let first = Log::open(world.disk.clone(), Path::new(DATA), world.shard, options, told).await.unwrap();
+        first.adopt_all(Vec::new(), world.now_ms).await.unwrap();
+        let dir = paths::shard_dir(Path::new(DATA), world.shard);
+        let named = || async {
+            let bytes = world.disk.read_small(&dir.join(CHECKPOINT), 1 << 20).await.unwrap();
+            Checkpoint::decode(&bytes).unwrap().partitions.len()
+        };
+        assert_eq!(named().await, 1);
+        first.forget_strangers();
+        first.checkpoint().await.unwrap();
+        assert_eq!(named().await, 0);
+    });
+}
+
 #[test]
 fn damage_below_the_synced_end_is_corruption_also_after_a_stop_during_a_move() {
     for seed in 0..200 {
