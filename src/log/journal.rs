@@ -1,4 +1,4 @@
-//! The shard's journal: small synced appends of many partitions become durable together, in one write and sync.
+//! The shard's journal: small synced appends of many partitions become durable together, in one stable write.
 //!
 //! One frame is under way at a time; partitions that have something for the journal meanwhile wait in a queue and go into
 //! the next. A frame holds, per partition, everything from its stable end to its appended end. The file is a ring of

@@ -4,7 +4,7 @@ use super::prelude::*;
 
 settings! { BROKER:
     "durability", String, Some("default"), OneOf(&["default", "fsync", "replicated"]), ClusterWide,
-        acts("When acks=all is answered: fsync, synced; replicated, with the kernel; default, by replicas.");
+        acts("When acks=1 and acks=all are answered: fsync, synced; replicated, with the kernel; default, by replicas.");
     "duramen.checkpoint.interval.bytes", Long, Some("67108864"), at_least(1_048_576), ReadOnly,
         acts("Bytes that a shard writes between two checkpoints; they bound what a recovery reads.");
     "duramen.cores", String, None, NonEmpty, ReadOnly,
@@ -35,5 +35,5 @@ settings! { BROKER:
 
 settings! { TOPIC:
     "durability", String, Some("default"), OneOf(&["default", "fsync", "replicated"]), ClusterWide,
-        acts("When acks=all is answered: fsync, synced; replicated, with the kernel; default, by replicas.");
+        acts("When acks=1 and acks=all are answered: fsync, synced; replicated, with the kernel; default, by replicas.");
 }
