@@ -89,6 +89,14 @@ impl Exchange {
         })
     }
 
+    /// Gives back the memory that the request came in. Nobody may read it afterwards.
+    pub fn release_request(&mut self) {
+        if let Some(request) = Arc::get_mut(&mut self.request) {
+            drop(request.clear(drop));
+        }
+        self.reserved = None;
+    }
+
     /// Makes a used exchange ready for another request. The boxes that it holds stay, to be used again.
     pub fn reset(&mut self) {
         self.away = 0;

@@ -72,6 +72,8 @@ pub async fn serve(
         let client_id = header.client_id.clone().map(|range| request.sub(range).to_vec()).unwrap_or_default();
         (Bytes::from(body), String::from_utf8_lossy(&client_id).into_owned())
     });
+    // It may take long, and the request was copied.
+    exchange.release_request();
     let caller = Caller { client_id, peer, version: header.version };
     let out = &mut exchange.response.bytes;
     if !header.is_supported() {

@@ -77,6 +77,11 @@ impl<D: Disk> Log<D> {
         let metadata = dir.join(paths::METADATA);
         let disk = &shard.disk;
         disk.create_dir(&dir).await.map_err(Error::io("cannot create", &dir))?;
+        // A partition that no shard could take over is served again by the next start, not begun anew.
+        let there = disk.list(&dir).await.map_err(Error::io("cannot list", &dir))?;
+        if there.iter().any(|entry| entry.name.ends_with(".log")) {
+            return Err(Error::Exists(id));
+        }
         let written = disk.write_small(&metadata, paths::metadata(id.topic).into_bytes()).await;
         written.map_err(Error::io("cannot write", &metadata))?;
         disk.sync_dir(&shard.data_dir).await.map_err(Error::io("cannot sync", &shard.data_dir))?;
@@ -155,10 +160,15 @@ impl<D: Disk> Log<D> {
     }
 
     /// Ends what this shard's checkpoint says of a partition that it has released: another's says more now, durably.
-    pub fn let_go(&self, id: TopicPartitionId) {
+    ///
+    /// # Errors
+    /// The checkpoint cannot be written now; the next one will do.
+    pub async fn let_go(&self, id: TopicPartitionId) -> Result<()> {
         if self.shard().find(id).is_none() {
             self.shard().checkpointing.remove(id);
+            self.shard().write_checkpoint(false).await?;
         }
+        Ok(())
     }
 
     /// Removes a partition and its files. When this ends, it will not come back after any crash.

@@ -19,6 +19,7 @@ use duramen_wire::ids::{PartitionIndex, ShardId, TopicId, TopicPartitionId};
 
 use super::{Error, Keeper};
 use crate::controller::PartitionMoved;
+use crate::errors::chain;
 use crate::log::PartitionState;
 
 /// How often each shard in question is asked to take a released partition, and the pause before it is asked again.
@@ -58,7 +59,10 @@ impl Keeper {
             self.place(id, state, &[from]).await?;
             return Err(error);
         }
-        self.shard.call(from, move |shard| async move { shard.log().let_go(id) }).await;
+        let forgotten = self.shard.call(from, move |shard| async move { shard.log().let_go(id).await }).await;
+        if let Err(error) = forgotten {
+            tracing::warn!(partition = %id, shard = %from, error = chain(&error), "a checkpoint cannot be written now");
+        }
         self.apply(vec![change]).await?;
         tracing::info!(partition = %id, %from, %to, "a partition has moved");
         Ok(())

@@ -81,6 +81,8 @@ pub struct Connection {
     room: Notify,
     reader_done: Cell<bool>,
     draining: Cell<bool>,
+    /// A request that is a barrier is being served.
+    serving: Cell<bool>,
     last_active: Cell<Instant>,
     failure: RefCell<Option<Error>>,
     /// The fetch session that the client used last; 0 if none.
@@ -114,6 +116,7 @@ impl Connection {
             room: Notify::default(),
             reader_done: Cell::new(false),
             draining: Cell::new(false),
+            serving: Cell::new(false),
             last_active: Cell::new(Instant::now()),
             failure: RefCell::default(),
             session: Cell::new(0),
@@ -177,13 +180,14 @@ impl Connection {
         let mut input = Input::new(self.context.gather_budget.clone(), self.cells.clone(), request_max);
         input.resume(leftover);
         loop {
-            self.wait_until(|exchanges| exchanges < EXCHANGES_MAX).await;
+            if self.exchanges.borrow().len() >= EXCHANGES_MAX {
+                self.unless_gone(self.wait_until(|exchanges| exchanges < EXCHANGES_MAX)).await?;
+            }
             if self.has_failed() || (self.draining.get() && input.is_empty()) {
                 return Ok(());
             }
             if let Some((to, moved)) = self.leave().await? {
-                let mut leftover = input.into_leftover();
-                leftover.extend(moved.unread);
+                let leftover = input.into_leftover(moved.unread);
                 let session = self.context.sessions.borrow_mut().depart(self.session.get());
                 let session = session.map(|session| (self.session.get(), session));
                 let arrival =
@@ -213,7 +217,7 @@ impl Connection {
         if per_shard || self.context.shard.call(to, |shard| async move { shard.utilisation() }).await > BUSY_MAX {
             return Ok(None);
         }
-        self.wait_until(|exchanges| exchanges == 0).await;
+        self.unless_gone(self.wait_until(|exchanges| exchanges == 0)).await?;
         if self.has_failed() || self.draining.get() {
             return Ok(None);
         }
@@ -261,11 +265,17 @@ impl Connection {
             ApiKey::Fetch => {
                 api::fetch::begin(&self.context, &mut exchange, reply_to)
                     .map_err(|error| unreadable(&exchange, error))?;
+                // It may wait for long, and nobody reads the request again.
+                self.own_request(&mut exchange);
+                exchange.reserved = None;
                 self.send_reads(exchange).await;
             }
             _ => {
-                self.wait_until(|exchanges| exchanges == 0).await;
-                let served = self.unless_gone(api::serve(&self.context, &mut exchange, &header, self.peer)).await?;
+                self.unless_gone(self.wait_until(|exchanges| exchanges == 0)).await?;
+                self.serving.set(true);
+                let served = self.unless_gone(api::serve(&self.context, &mut exchange, &header, self.peer)).await;
+                self.serving.set(false);
+                let served = served?;
                 served.map_err(|error| unreadable(&exchange, error))?;
                 self.push(exchange);
             }
@@ -455,7 +465,7 @@ impl Client for Connection {
 
     fn drain(&self) {
         self.draining.set(true);
-        if self.exchanges.borrow().is_empty() {
+        if self.exchanges.borrow().is_empty() && !self.serving.get() {
             self.socket.shutdown();
         }
         self.room.raise();

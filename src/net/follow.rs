@@ -4,7 +4,6 @@
 //!
 //! On the listener of the host only: on a `cores` listener the client itself has chosen the shard.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -13,8 +12,6 @@ use duramen_wire::ids::ShardId;
 
 use super::input::Leftover;
 use crate::api::sessions::Session;
-use crate::runtime::Received;
-use crate::shard::request_bytes::SharedBuffer;
 
 /// Produce and Fetch requests in a row that must be for the same other shard before the connection moves there.
 const REQUESTS_MIN: u32 = 64;
@@ -78,13 +75,6 @@ impl Following {
         self.count = 0;
         self.since = now;
         Some(self.to)
-    }
-}
-
-impl Leftover {
-    /// Puts what the socket still had behind what the input had.
-    pub fn extend(&mut self, unread: VecDeque<Received>) {
-        self.buffers.extend(unread.into_iter().map(|bytes| SharedBuffer::new(Some(bytes))));
     }
 }
 

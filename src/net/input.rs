@@ -74,6 +74,8 @@ pub struct Input {
     cells: Rc<Cells>,
     budget: Rc<GatherBudget>,
     request_max: usize,
+    /// What another shard had received of the connection, before anything that this one receives.
+    unread: VecDeque<Received>,
 }
 
 /// What came next.
@@ -87,9 +89,11 @@ pub enum Next {
 /// What one shard has received of a connection and another is to serve.
 #[derive(Default)]
 pub struct Leftover {
-    pub(super) buffers: VecDeque<SharedBuffer>,
+    buffers: VecDeque<SharedBuffer>,
     /// Bytes of the first buffer that were handed on.
     consumed: usize,
+    /// What the socket had received behind that.
+    unread: VecDeque<Received>,
 }
 
 /// What one connection uses again.
@@ -145,6 +149,7 @@ impl Input {
             cells,
             budget,
             request_max,
+            unread: VecDeque::new(),
         }
     }
 
@@ -152,13 +157,22 @@ impl Input {
     pub fn resume(&mut self, leftover: Leftover) {
         let received: usize = leftover.buffers.iter().map(|cell| contents(cell).len()).sum();
         self.available = received - leftover.consumed;
-        (self.buffers, self.consumed) = (leftover.buffers, leftover.consumed);
+        (self.buffers, self.consumed, self.unread) = (leftover.buffers, leftover.consumed, leftover.unread);
     }
 
-    /// What was received and not handed on. To be asked for between two requests.
-    pub fn into_leftover(self) -> Leftover {
+    /// What was received and not handed on, and what the socket still had. To be asked for between two requests.
+    pub fn into_leftover(mut self, unread: VecDeque<Received>) -> Leftover {
         assert!(self.gathered.is_empty(), "only the front of a request that is waited for is gathered");
-        Leftover { buffers: self.buffers, consumed: self.consumed }
+        self.unread.extend(unread);
+        Leftover { buffers: self.buffers, consumed: self.consumed, unread: self.unread }
+    }
+
+    /// What comes next: first what the socket of another shard had received.
+    async fn next_received(&mut self, socket: &Socket) -> std::io::Result<Received> {
+        match self.unread.pop_front() {
+            Some(received) => Ok(received),
+            None => socket.recv().await,
+        }
     }
 
     /// Puts the next request into `request`.
@@ -171,7 +185,8 @@ impl Input {
         while self.len() < PREFIX_LEN {
             // A few bytes are not worth a receive buffer for as long as their client likes.
             self.copy_out(PREFIX_LEN);
-            if !self.receive(socket.recv().await?) {
+            let received = self.next_received(socket).await?;
+            if !self.receive(received) {
                 return if self.is_empty() {
                     Ok(Next::End)
                 } else {
@@ -187,7 +202,7 @@ impl Input {
                 deadline += self.gather(reactor, socket, whole).await?;
                 continue;
             }
-            let received = match reactor.timeout_at(Instant::now() + HOLD_BUFFERS, socket.recv()).await {
+            let received = match reactor.timeout_at(Instant::now() + HOLD_BUFFERS, self.next_received(socket)).await {
                 Some(received) => received?,
                 None => {
                     deadline += self.gather(reactor, socket, whole).await?;
@@ -207,7 +222,7 @@ impl Input {
 
     /// Whether bytes are there that belong to a request.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len() == 0 && self.unread.is_empty()
     }
 
     fn len(&self) -> usize {
@@ -277,7 +292,7 @@ impl Input {
     fn take_unread(&mut self, socket: &Socket, whole: usize) {
         while self.len() < whole
             && self.buffers.len() < PIECES_MAX
-            && let Some(received) = socket.take_unread()
+            && let Some(received) = self.unread.pop_front().or_else(|| socket.take_unread())
         {
             self.receive(received);
         }
@@ -347,7 +362,7 @@ impl Input {
         let length = whole - PREFIX_LEN;
         loop {
             let look = deadline.min(Instant::now() + STALL_MAX);
-            match reactor.timeout_at(look, socket.recv()).await {
+            match reactor.timeout_at(look, self.next_received(socket)).await {
                 Some(received) => return Ok(received?),
                 None if Instant::now() >= deadline => return Err(Error::TooSlow { length }),
                 None if self.reserved.as_ref().is_some_and(Reserved::is_wanted) => {

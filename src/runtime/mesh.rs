@@ -89,6 +89,16 @@ impl<Q: Send + 'static, P: Send + 'static> MeshEnd<Q, P> {
         ShardId(self.shard as u16)
     }
 
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.requests_out.len()
+    }
+
+    /// Unanswered requests from one shard to another, at most.
+    pub fn lane_len(&self) -> usize {
+        self.lane_len
+    }
+
     /// Connects this end to the shard's pump, which calls the handlers with what arrives. They run inside the pump: they
     /// hand over, spawn or reply, and return at once.
     pub fn serve(

@@ -38,6 +38,7 @@ pub use buffers::{RECEIVE_BUFFER_LEN, Received};
 pub use executor::{JoinHandle, Spec, spawn_shard};
 pub use pool::Pool;
 pub use reactor::{Reactor, TASK_RUN_MAX};
+pub use semaphore::{Permit, Semaphore};
 pub use sleep::Sleep;
 pub use stats::Stats;
 pub use task::{Cancelled, Task, TaskClass};

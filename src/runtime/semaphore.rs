@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::line::{Line, Ticket};
 
 /// A number of places.
-pub(super) struct Semaphore(RefCell<State>);
+pub struct Semaphore(RefCell<State>);
 
 struct State {
     places: usize,
@@ -87,7 +87,7 @@ impl Drop for Turn<'_> {
 }
 
 /// A place that is given back when dropped.
-pub(super) struct Permit(Rc<Semaphore>);
+pub struct Permit(Rc<Semaphore>);
 
 impl Permit {
     pub async fn acquire(semaphore: &Rc<Semaphore>) -> Self {

@@ -37,6 +37,7 @@ use self::reads::{Outcome, Reads};
 use crate::controller::Image;
 use crate::log::{Log, Observer};
 use crate::runtime::Reactor;
+use crate::runtime::Semaphore;
 use crate::runtime::disk::RealDisk;
 use crate::runtime::mesh::{MeshEnd, Peers};
 
@@ -76,6 +77,7 @@ pub struct Shard {
     append_work: Notify,
     read_deadlines: Notify,
     load: RefCell<figures::Load>,
+    long_places: Vec<Rc<Semaphore>>,
     cold_work: Notify,
     /// What stands above the partitions on this shard: coordinators, sessions, metrics.
     services: OnceCell<Rc<dyn Any>>,
@@ -117,6 +119,7 @@ impl Observer for SeenByLog {
 impl Shard {
     /// A shard without a log yet, which takes calls from the others.
     pub fn new(id: ShardId, reactor: Reactor, mesh: MeshEnd<Request, Reply>) -> Rc<Self> {
+        let long_places = (0..mesh.shards()).map(|_| Rc::new(Semaphore::new((mesh.lane_len() / 2).max(1)))).collect();
         let shard = Rc::new_cyclic(|this| Self {
             id,
             reactor: reactor.clone(),
@@ -136,6 +139,7 @@ impl Shard {
             append_work: Notify::default(),
             read_deadlines: Notify::default(),
             load: RefCell::default(),
+            long_places,
             cold_work: Notify::default(),
             services: OnceCell::new(),
             process: OnceCell::new(),
@@ -235,9 +239,20 @@ impl Shard {
     pub async fn send(&self, to: ShardId, request: Request) {
         match to == self.id {
             true => self.take_request(self.id, request),
-            // A shard that has ended answers nothing; the broker is stopping then.
-            false => drop(self.peers().request(to, request).await),
+            false => {
+                if matches!(request, Request::Read(_)) {
+                    self.long_place(to).acquire().await;
+                }
+                // A shard that has ended answers nothing; the broker is stopping then.
+                let _ended = self.peers().request(to, request).await;
+            }
         }
+    }
+
+    /// The places among the messages to another shard that those may have whose answer waits for clients. The other half
+    /// is for all that is answered soon, the ends of such waits among them.
+    fn long_place(&self, to: ShardId) -> &Rc<Semaphore> {
+        &self.long_places[usize::from(to.0)]
     }
 
     fn answer(&self, to: ShardId, reply: Reply) {
@@ -273,6 +288,9 @@ impl Shard {
                 }
             }
             Reply::Read(batch) => {
+                if batch.owner != self.id {
+                    self.long_place(batch.owner).release();
+                }
                 if let Some(client) = self.client(batch.reply_to) {
                     client.read(batch);
                 }

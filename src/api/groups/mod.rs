@@ -29,7 +29,7 @@ use super::{Context, Services};
 use crate::controller::CONSUMER_OFFSETS;
 use crate::group::{self, AppendId, Coordinator, Effect, ErrorCode, Event, Record, ReplyTo, Response};
 use crate::shard::Shard;
-use crate::shard::notify::Notify;
+use crate::shard::notify::{Notify, Turns};
 
 /// The name and id of a topic that is gone.
 pub type DeletedTopic = (Arc<str>, TopicId);
@@ -44,6 +44,8 @@ pub struct Groups {
     work: Rc<Notify>,
     /// Partitions on their way from or to this shard: they have no coordinator here, and get none until they are there.
     moving: RefCell<BTreeSet<PartitionIndex>>,
+    /// On the controller's shard: moves of coordinators, one at a time.
+    moves: Turns,
     /// Snapshots that the shards' last checkpoints held, by name, until their coordinator is loaded.
     pub snapshots: RefCell<BTreeMap<String, Vec<Vec<u8>>>>,
 }
@@ -105,7 +107,7 @@ async fn ask_at(
     index: PartitionIndex,
     event: impl FnOnce(ReplyTo) -> Event + Send + 'static,
 ) -> Result<Response, ErrorCode> {
-    let answer = context.shard.call(owner, move |shard| async move {
+    let answer = context.shard.call_long(owner, move |shard| async move {
         let services = Services::of(&shard);
         services.groups.handle(&shard, index, event).await
     });

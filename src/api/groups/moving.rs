@@ -26,6 +26,9 @@ pub async fn move_coordinator(
     partition: PartitionIndex,
     to: ShardId,
 ) -> Result<(), metadata::Error> {
+    let services = Services::of(shard);
+    // One after the other: each has to find the coordinator where the one before has left it.
+    let _turn = services.groups.moves.take().await;
     let id = TopicPartitionId { topic, partition };
     let Some(from) = owner(shard, id).filter(|from| *from != to) else {
         return keeper.move_partition(topic, partition, to).await;

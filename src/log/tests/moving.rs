@@ -44,7 +44,7 @@ async fn other_log(world: &World) -> Log<SimDisk> {
 async fn hand_over(from: &Log<SimDisk>, to: &Log<SimDisk>, now_ms: i64) {
     let Ok(state) = from.release(id(1, 0)).await else { return };
     if to.adopt(state, config(), LeaderEpoch(0), now_ms).await.is_ok() {
-        from.let_go(id(1, 0));
+        drop(from.let_go(id(1, 0)).await);
     }
 }
 

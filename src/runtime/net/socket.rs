@@ -142,17 +142,22 @@ impl Socket {
         if state.end.is_some() || core.shut.get() {
             return Ok(None);
         }
-        let fd = core.fd.try_clone()?;
+        // Without a descriptor to spare it stays.
+        let Ok(fd) = core.fd.try_clone() else { return Ok(None) };
         Ok(Some(Detached { fd, unread: std::mem::take(&mut state.received) }))
     }
 
     /// Leaves what comes from now on with the kernel, until the next [`Socket::recv`].
     pub fn pause(&self) {
-        let mut state = self.0.core.state.borrow_mut();
+        let (core, shared) = (&self.0.core, &self.0.reactor.0);
+        let mut state = core.state.borrow_mut();
+        if std::mem::take(&mut state.starved) {
+            shared.starved.borrow_mut().retain(|waiting| !Rc::ptr_eq(waiting, core));
+        }
         if let Some(operation) = state.armed
             && !std::mem::replace(&mut state.pausing, true)
         {
-            self.0.reactor.0.cancel_op(operation);
+            shared.cancel_op(operation);
         }
     }
 
@@ -395,10 +400,11 @@ impl Multishot for SocketCore {
                 errno => state.end = Some(End::Failed(errno)),
             },
         }
+        // A cancellation may have missed the operation while it delivered this, so it is asked again.
         if let Some(operation) = state.armed
-            && state.received.len() >= queue_max(shared)
-            && !std::mem::replace(&mut state.pausing, true)
+            && (state.pausing || state.received.len() >= queue_max(shared))
         {
+            state.pausing = true;
             shared.cancel_op(operation);
         }
         let waker = state.waker.take();
