@@ -4,16 +4,15 @@
 //! Produce and Fetch overlap. Every other request is a barrier: it starts when all answers before it have been sent to
 //! the writer, and nothing starts until it is answered. What one connection can have under way is bounded in number.
 
+mod presence;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use duramen_wire::api::ApiKey;
 use duramen_wire::header::RequestHeader;
@@ -34,9 +33,6 @@ use crate::shard::notify::Notify;
 pub const EXCHANGES_MAX: usize = 64;
 /// Exchanges that a quiet connection keeps for later; a busy one keeps as many as it has had under way.
 const SPARE_EXCHANGES_MAX: usize = 4;
-
-/// How often a connection whose client sends no more is looked at, whether the client is still there.
-const HALF_CLOSED_LOOK: Duration = Duration::from_millis(500);
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -283,42 +279,6 @@ impl Connection {
         Ok(())
     }
 
-    /// The output of `work`, unless the client goes away altogether meanwhile.
-    async fn unless_gone<F: Future>(&self, work: F) -> Result<F::Output, Error> {
-        let (mut work, mut gone) = (pin!(work), pin!(self.gone()));
-        poll_fn(|context| match work.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => gone.as_mut().poll(context).map(|()| Err(connection_reset())),
-        })
-        .await
-    }
-
-    /// Ends when the client is gone. That it sends no more does not tell: it may still read, and is owed its answers.
-    async fn gone(&self) {
-        self.socket.ended().await;
-        self.socket.keep_alive();
-        while !self.socket.is_gone() {
-            self.context.shard.reactor.sleep(HALF_CLOSED_LOOK).await;
-        }
-    }
-
-    /// Waits until a client that sends no more has got its answers, or is gone too.
-    async fn outlive_half_close(&self) -> Result<(), Error> {
-        self.unless_gone(self.wait_until(|exchanges| exchanges == 0)).await
-    }
-
-    /// Ends the waits of fetches that nobody is there for any more.
-    async fn cancel_reads(&self) {
-        let waits: Vec<(ShardId, ReplyTo)> = {
-            let exchanges = self.exchanges.borrow();
-            let fetches = exchanges.iter().filter(|exchange| exchange.api == ApiKey::Fetch && !exchange.answered);
-            fetches.flat_map(|fetch| fetch.fetch.owners().map(|owner| (owner, self.reply_to(fetch)))).collect()
-        };
-        for (owner, read) in waits {
-            self.context.shard.send(owner, Request::CancelRead(read)).await;
-        }
-    }
-
     fn reply_to(&self, exchange: &Exchange) -> ReplyTo {
         ReplyTo { shard: self.context.shard.id, connection: self.key.get(), exchange: exchange.id }
     }
@@ -494,10 +454,6 @@ impl Error {
         let (Self::Input(super::input::Error::Io(error)) | Self::Send(error)) = self else { return false };
         matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
     }
-}
-
-fn connection_reset() -> Error {
-    super::input::Error::from(io::Error::from(ErrorKind::ConnectionReset)).into()
 }
 
 fn unreadable(exchange: &Exchange, error: impl std::fmt::Display) -> Error {
