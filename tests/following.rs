@@ -20,8 +20,8 @@ const WINDOW: i32 = 24;
 const VALUE_LEN: usize = 700;
 /// Bytes sent at a time: no divisor of a request's length, so that requests are cut anywhere.
 const PIECE: usize = 997;
-/// A connection moves after a second at the earliest.
-const BUSY_FOR: Duration = Duration::from_millis(2500);
+/// A connection moves after 100 ms at the earliest.
+const BUSY_FOR: Duration = Duration::from_millis(1500);
 
 /// A sum over all shards.
 fn counted(broker: &Broker, metric: &str) -> f64 {

@@ -16,7 +16,7 @@ use crate::api::sessions::Session;
 /// Produce and Fetch requests in a row that must be for the same other shard before the connection moves there.
 const REQUESTS_MIN: u32 = 64;
 /// How long a connection stays at least where it is.
-const STAY_MIN: Duration = Duration::from_secs(1);
+const STAY_MIN: Duration = Duration::from_millis(100);
 /// The share of its time that a shard may be busy and still take over connections.
 pub const BUSY_MAX: f64 = 0.75;
 
