@@ -177,6 +177,7 @@ impl<D: Disk> Inner<D> {
 
     async fn read_cold(&self, wanted: &Wanted, out: &mut ReadOut) -> Result<ReadKind<D>, Error> {
         let place = self.place_of(wanted.from).await?;
+        self.shard.has_read_cold(self.state.borrow().distance_of(&place));
         if place.sealed
             && place.exact
             && let Some((file, range)) = self.find_cached(&place, wanted).await?
@@ -270,6 +271,12 @@ impl<D: Disk> Inner<D> {
 }
 
 impl State {
+    /// Bytes from a place to the end.
+    fn distance_of(&self, place: &Place) -> u64 {
+        let segment = &self.segments[self.segment_of(place.segment)];
+        self.appended.pos.saturating_sub(segment.start + place.position)
+    }
+
     /// Where to look for `from`, and what of the segment's index would say it better.
     fn place_of(&self, from: Offset) -> (Place, Option<Missing>) {
         let segment = &self.segments[self.segment_of(from)];

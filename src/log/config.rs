@@ -22,6 +22,8 @@ pub struct Options {
     pub nonce: u32,
     /// Bytes of chunks: unwritten and hot records, journal frames, cold reads.
     pub memory_budget: usize,
+    /// Bytes of chunks that are mapped before readers have shown that they need more.
+    pub memory_start: usize,
     /// Bytes of the journal file, a multiple of 1 MiB.
     pub journal_len: u64,
     /// Bytes of the ring file, a multiple of 1 MiB.
@@ -56,6 +58,7 @@ impl Default for Options {
         Self {
             nonce: 0,
             memory_budget: 64 << 20,
+            memory_start: 16 << 20,
             journal_len: 64 << 20,
             ring_len: 8 << 20,
             checkpoint_every: 64 << 20,

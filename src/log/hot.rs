@@ -3,6 +3,9 @@
 //! A chunk whose bytes are in its segment, and committed, stays as hot cache until memory is needed: the one that was
 //! offered first goes first, whatever its partition. When nothing is left to evict, partitions that are wholly written
 //! give up their open chunk too, and the others are asked to write.
+//!
+//! New memory costs more than all else that is done with a byte: the kernel clears it. So the cache is kept as large as
+//! readers are known to need, twice the distance at which they follow, and only then does it grow towards its budget.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -24,16 +27,28 @@ pub(super) struct Memory {
     pub taken: RefCell<Vec<Arc<Chunk>>>,
     /// Somebody asked for chunks in vain.
     pub starving: Cell<bool>,
+    /// Bytes up to which memory is mapped rather than hot chunks evicted.
+    wanted: Cell<usize>,
+    /// What the shard had appended when `wanted` was raised for what was gone already.
+    raised_at: Cell<u64>,
 }
 
 impl Memory {
-    pub fn new(budget: usize) -> Self {
+    pub fn new(budget: usize, start: usize) -> Self {
         Self {
             pool: RefCell::new(ChunkPool::new(budget)),
             evictable: RefCell::default(),
             taken: RefCell::default(),
             starving: Cell::new(false),
+            wanted: Cell::new(start.min(budget)),
+            raised_at: Cell::new(0),
         }
+    }
+
+    fn want(&self, bytes: u64) {
+        let budget = self.pool.borrow().budget();
+        let bytes = usize::try_from(bytes).unwrap_or(budget).min(budget);
+        self.wanted.set(self.wanted.get().max(bytes));
     }
 }
 
@@ -42,10 +57,10 @@ impl<D: Disk> Shard<D> {
     /// called when it is worth trying again. No state of a partition may be borrowed.
     pub fn take_chunks(&self, count: usize) -> bool {
         while self.memory.taken.borrow().len() < count {
-            let chunk = self.memory.pool.borrow_mut().take();
+            let chunk = self.memory.pool.borrow_mut().take_free();
             match chunk {
                 Some(chunk) => self.memory.taken.borrow_mut().push(chunk),
-                None if self.evict_one() => {}
+                None if self.make_room() => {}
                 None => {
                     self.give_back_taken();
                     self.starve();
@@ -88,9 +103,16 @@ impl<D: Disk> Shard<D> {
         }
     }
 
-    fn evict_one(&self) -> bool {
+    /// Frees a chunk, or maps some.
+    fn make_room(&self) -> bool {
+        let grow = || self.memory.pool.borrow_mut().grow();
+        let small = self.memory.pool.borrow().mapped() < self.memory.wanted.get();
+        (small && grow()) || self.evict_hot() || grow() || self.evict_open()
+    }
+
+    fn evict_hot(&self) -> bool {
         loop {
-            let Some((id, number)) = self.memory.evictable.borrow_mut().pop_front() else { return self.evict_open() };
+            let Some((id, number)) = self.memory.evictable.borrow_mut().pop_front() else { return false };
             let Some(partition) = self.find(id) else { continue };
             if partition.evict_to(number + 1) {
                 return true;
@@ -105,6 +127,22 @@ impl<D: Disk> Shard<D> {
             evicted |= partition.evict_all();
         }
         evicted
+    }
+
+    /// Somebody has read what was appended `age` bytes ago on this shard.
+    pub(super) fn has_read_hot(&self, age: u64) {
+        self.memory.want(age.saturating_mul(2));
+    }
+
+    /// Somebody has read, from the disk, what lies `distance` bytes before the end of its partition. If memory could have
+    /// held it, it will: in steps, and only as records come that could be kept.
+    pub(super) fn has_read_cold(&self, distance: u64) {
+        let (wanted, appended) = (self.memory.wanted.get() as u64, self.counters.bytes_appended.get());
+        let is_due = appended - self.memory.raised_at.get() >= wanted;
+        if is_due && distance < self.memory.pool.borrow().budget() as u64 {
+            self.memory.raised_at.set(appended);
+            self.memory.want(wanted * 2);
+        }
     }
 
     fn starve(&self) {

@@ -153,7 +153,7 @@ impl<D: Disk> Log<D> {
         disk.sync_dir(&dir).await.map_err(Error::io("cannot sync", &dir))?;
         let cold_budget = (options.memory_budget / COLD_SHARE).max(COLD_BUDGET_MIN).min(options.memory_budget / 2);
         let shard = Shard {
-            memory: Memory::new(options.memory_budget - cold_budget),
+            memory: Memory::new(options.memory_budget - cold_budget, options.memory_start),
             indexes: Indexes::default(),
             cold: Cold::new(cold_budget),
             files: RefCell::new(Files::new(options.open_files_max)),

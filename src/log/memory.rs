@@ -168,12 +168,13 @@ impl ChunkPool {
 
     /// A chunk with unspecified content, or `None` when the budget is spent.
     pub fn take(&mut self) -> Option<Arc<Chunk>> {
+        self.take_free().or_else(|| if self.grow() { self.free.pop() } else { None })
+    }
+
+    /// The same from what is mapped already.
+    pub fn take_free(&mut self) -> Option<Arc<Chunk>> {
         if self.free.is_empty() {
             self.reclaim();
-        }
-        if self.free.is_empty() && self.mapped + SLAB_LEN <= self.budget {
-            // Out of memory is the same to the caller as a spent budget: it waits for a chunk to come back.
-            let _grown = self.grow();
         }
         self.free.pop()
     }
@@ -205,15 +206,21 @@ impl ChunkPool {
         }
     }
 
-    fn grow(&mut self) -> io::Result<()> {
-        let slab = Arc::new(Slab::map(SLAB_LEN)?);
+    /// Maps one more slab, if the budget allows it.
+    pub fn grow(&mut self) -> bool {
+        if self.mapped + SLAB_LEN > self.budget {
+            return false;
+        }
+        // Out of memory is the same to the caller as a spent budget: it waits for a chunk to come back.
+        let Ok(slab) = Slab::map(SLAB_LEN) else { return false };
+        let slab = Arc::new(slab);
         self.mapped += SLAB_LEN;
         for index in 0..SLAB_LEN / CHUNK_LEN {
             // SAFETY: the offset lies within the slab.
             let start = unsafe { slab.start.add(index * CHUNK_LEN) };
             self.free.push(Arc::new(Chunk { start, _slab: slab.clone() }));
         }
-        Ok(())
+        true
     }
 }
 

@@ -31,6 +31,8 @@ use crate::shard::notify::Notify;
 
 /// Requests of one connection that may be under way.
 pub const EXCHANGES_MAX: usize = 64;
+/// Answers that are sent together, at most.
+const GATHERED_MAX: usize = 16;
 /// Exchanges that a quiet connection keeps for later; a busy one keeps as many as it has had under way.
 const SPARE_EXCHANGES_MAX: usize = 4;
 
@@ -325,39 +327,45 @@ impl Connection {
     }
 
     async fn write_responses(&self) -> Result<(), Error> {
+        let mut answered = Vec::with_capacity(GATHERED_MAX);
         loop {
             self.resend_reads().await;
-            let answered = {
-                let mut exchanges = self.exchanges.borrow_mut();
-                match exchanges.front() {
-                    Some(front) if front.answered => exchanges.pop_front(),
-                    None if self.reader_done.get() => return Ok(()),
-                    _ => None,
-                }
-            };
-            let Some(exchange) = answered else {
-                if self.has_failed() {
+            let closing = self.take_answered(&mut answered);
+            if answered.is_empty() && closing.is_none() {
+                if self.has_failed() || (self.reader_done.get() && self.exchanges.borrow().is_empty()) {
                     return Ok(());
                 }
                 self.news.wait().await;
                 continue;
-            };
-            self.write(&exchange).await?;
-            self.context.metrics.answered(exchange.api, exchange.started.elapsed());
-            self.last_active.set(Instant::now());
-            self.remember_session(&exchange);
-            self.keep(exchange);
+            }
+            super::output::send(&self.context, &self.socket, &answered).await.map_err(Error::Send)?;
+            if let Some(reason) = closing {
+                return Err(Error::Closed(reason));
+            }
+            let now = Instant::now();
+            self.last_active.set(now);
+            for exchange in answered.drain(..) {
+                self.context.metrics.answered(exchange.api, now.saturating_duration_since(exchange.started));
+                self.remember_session(&exchange);
+                self.keep(exchange);
+            }
             self.room.raise();
         }
     }
 
-    async fn write(&self, exchange: &Exchange) -> Result<(), Error> {
-        let response = &exchange.response;
-        match &response.fate {
-            Fate::Send => super::output::send(&self.context, &self.socket, exchange).await.map_err(Error::Send),
-            Fate::Silent => Ok(()),
-            Fate::Close(reason) => Err(Error::Closed(reason.clone())),
+    /// Takes out the answered exchanges that are next, to be sent together. One whose answer is to close the connection
+    /// is the last: then its reason is returned.
+    fn take_answered(&self, answered: &mut Vec<Box<Exchange>>) -> Option<String> {
+        let mut exchanges = self.exchanges.borrow_mut();
+        while answered.len() < GATHERED_MAX
+            && let Some(exchange) = exchanges.pop_front_if(|front| front.answered)
+        {
+            if let Fate::Close(reason) = &exchange.response.fate {
+                return Some(reason.clone());
+            }
+            answered.push(exchange);
         }
+        None
     }
 
     fn remember_session(&self, exchange: &Exchange) {

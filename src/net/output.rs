@@ -1,19 +1,26 @@
-//! From an answered exchange to the socket: the response in pieces, with the records in between sent from where they lie.
+//! From answered exchanges to the socket: responses in pieces, with the records in between sent from where they lie.
 
 use std::io::{self, IoSlice};
 
 use crate::api::Context;
-use crate::api::exchange::Exchange;
+use crate::api::exchange::{Exchange, Fate};
 use crate::runtime::net::Socket;
 use crate::shard::message::Data;
 
 /// Pieces that are gathered for one send.
 const PIECES_MAX: usize = 64;
 
-/// Sends a response whole.
-pub async fn send(context: &Context, socket: &Socket, exchange: &Exchange) -> io::Result<()> {
-    let response = &exchange.response;
+/// Sends responses whole and in order, in as few system calls as their pieces allow.
+pub async fn send(context: &Context, socket: &Socket, exchanges: &[Box<Exchange>]) -> io::Result<()> {
     let mut gather = Gather { socket, pieces: [IoSlice::new(&[]); PIECES_MAX], count: 0 };
+    for exchange in exchanges.iter().filter(|exchange| exchange.response.fate == Fate::Send) {
+        send_response(context, &mut gather, exchange).await?;
+    }
+    gather.flush().await
+}
+
+async fn send_response<'a>(context: &Context, gather: &mut Gather<'a>, exchange: &'a Exchange) -> io::Result<()> {
+    let response = &exchange.response;
     let mut from = 0;
     for (splice, source) in response.splices.iter().zip(&response.sources) {
         let Some((read, item)) = *source else { continue };
@@ -24,10 +31,9 @@ pub async fn send(context: &Context, socket: &Socket, exchange: &Exchange) -> io
         gather.push(&response.bytes[from..splice.at]).await?;
         from = splice.at;
         context.metrics.sent(data.tier, splice.len);
-        send_data(&mut gather, data).await?;
+        send_data(gather, data).await?;
     }
-    gather.push(&response.bytes[from..]).await?;
-    gather.flush().await
+    gather.push(&response.bytes[from..]).await
 }
 
 async fn send_data<'a>(gather: &mut Gather<'a>, data: &'a Data) -> io::Result<()> {

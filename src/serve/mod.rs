@@ -100,10 +100,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let shards = start_shards(&ground, listeners, metrics, stop_requests, &news)?;
     drop(news);
     match heard.recv() {
-        Ok(News::Started(report)) => {
-            report.print(&plan, &host, began.elapsed());
-            settings.notices().iter().for_each(|notice| tracing::warn!("{notice}"));
-        }
+        Ok(News::Started(report)) => report.print(&plan, &host, settings.notices(), began.elapsed()),
         Ok(News::Failed(reason)) => return Err(Error::Start(reason)),
         Err(_) => return Err(Error::Start("a shard ended while the broker was starting".into())),
     }

@@ -289,15 +289,17 @@ fn listen(shard: &Rc<Shard>) {
 }
 
 impl Report {
-    /// Tells a person what is running: where it listens, what it found out about the host, what it promises.
-    pub fn print(&self, plan: &Plan, host: &host::Report, took: Duration) {
-        // Who has closed stdout does not want to read it; the broker serves all the same.
-        let _ = self.tell(&mut stdout().lock(), plan, host, took);
+    /// Tells a person what is running: first what deserves attention, then where it listens, what it found out about the
+    /// host, and what it promises. Its last line says that the broker is ready.
+    pub fn print(&self, plan: &Plan, host: &host::Report, notices: &[String], took: Duration) {
         self.recovery.iter().for_each(|line| tracing::warn!("{line}"));
         host.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        notices.iter().for_each(|notice| tracing::warn!("{notice}"));
         if let Some(name) = self.endpoints.beyond_loopback() {
             tracing::warn!("listener {name} can be reached from other hosts, and nobody is authenticated");
         }
+        // Who has closed stdout does not want to read it; the broker serves all the same.
+        let _ = self.tell(&mut stdout().lock(), plan, host, took);
     }
 
     fn tell(&self, out: &mut impl Write, plan: &Plan, host: &host::Report, took: Duration) -> io::Result<()> {
