@@ -64,7 +64,7 @@ impl Default for Options {
             checkpoint_every: 64 << 20,
             segment_writers: 4,
             open_files_max: 1024,
-            flush_bytes: 256 << 10,
+            flush_bytes: 1 << 20,
             unsynced_bytes_max: 16 << 20,
             unsynced_ms_max: 5_000,
             idle_ms: 1_000,

@@ -82,6 +82,8 @@ pub struct Connection {
     /// A request that is a barrier is being served.
     serving: Cell<bool>,
     last_active: Cell<Instant>,
+    /// The wake-up of the shard that brought the last request.
+    last_wakeup: Cell<u64>,
     failure: RefCell<Option<Error>>,
     /// The fetch session that the client used last; 0 if none.
     session: Cell<i32>,
@@ -116,6 +118,7 @@ impl Connection {
             draining: Cell::new(false),
             serving: Cell::new(false),
             last_active: Cell::new(Instant::now()),
+            last_wakeup: Cell::new(0),
             failure: RefCell::default(),
             session: Cell::new(0),
             following: RefCell::new(Following::new(Instant::now())),
@@ -202,6 +205,7 @@ impl Connection {
                 Next::Request(reserved) => exchange.reserved = reserved,
                 Next::End => return self.outlive_half_close().await,
             }
+            reactor.request_came(&self.last_wakeup);
             exchange.started = Instant::now();
             self.last_active.set(exchange.started);
             self.take(exchange).await?;

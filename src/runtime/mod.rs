@@ -18,6 +18,7 @@ pub mod host;
 mod line;
 mod map;
 pub mod mesh;
+mod moderation;
 pub mod net;
 mod op;
 pub mod pool;

@@ -6,6 +6,7 @@
 //! take in wakes from foreign threads, the lanes and the timers.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,8 +17,10 @@ use io_uring::opcode;
 use io_uring::types::Fd;
 
 use super::home::Home;
+use super::moderation::PATIENCE;
 use super::op::TOKEN_WAKE;
 use super::reactor::Shared;
+use super::ring::Ring;
 use super::stats::increment;
 use super::task::Header;
 
@@ -42,13 +45,26 @@ impl Pump {
         // What others have handed over may make a task runnable, so it is looked at before the decision to block.
         let progress = self.take_inputs() | shared.rearm_starved();
         if progress || shared.runnable.get() > 0 || !self.sleep() {
-            shared.enter_ring(None);
+            shared.enter_ring(Ring::poll);
         }
-        shared.reap();
+        self.reap();
         self.take_inputs();
         shared.fire_timers();
         if shared.runnable.get() > 0 {
-            shared.submit();
+            shared.enter_ring(Ring::submit);
+        }
+    }
+
+    /// Hands out what has completed: at most what the completion queue holds.
+    fn reap(&self) {
+        let shared = &self.shared;
+        loop {
+            let completion = shared.ring.borrow_mut().next_completion();
+            let Some(completion) = completion else { return };
+            if let Some(bytes) = completion.received() {
+                shared.moderation.borrow_mut().received(bytes);
+            }
+            shared.dispatch(completion);
         }
     }
 
@@ -61,7 +77,7 @@ impl Pump {
 
     /// Blocks until something happens; says no if something had happened already.
     fn sleep(&mut self) -> bool {
-        let shared = &self.shared;
+        let shared = &*self.shared;
         let now = Instant::now();
         let deadline = shared.timers.borrow().next_deadline();
         let timeout = deadline.map_or(SLEEP_MAX, |deadline| (deadline.saturating_duration_since(now)).min(SLEEP_MAX));
@@ -76,7 +92,11 @@ impl Pump {
             shared.home.end_sleep();
             return false;
         }
-        shared.enter_ring(Some(timeout));
+        let wanted = shared.moderation.borrow_mut().receives_wanted(now);
+        shared.enter_ring(|ring| match wanted {
+            Some(wanted) => ring.wait_for_more(timeout, wanted, PATIENCE),
+            None => ring.wait(timeout),
+        });
         shared.home.end_sleep();
         increment(&shared.counters.wakeups);
         let blocked = &shared.counters.blocked;
@@ -107,30 +127,9 @@ impl Future for Pump {
 }
 
 impl Shared {
-    /// Submits and collects; with a timeout, waits.
-    fn enter_ring(&self, timeout: Option<Duration>) {
-        let mut ring = self.ring.borrow_mut();
-        let entered = match timeout {
-            Some(timeout) => ring.wait(timeout),
-            None => ring.poll(),
-        };
-        if let Err(error) = entered {
+    fn enter_ring(&self, enter: impl FnOnce(&mut Ring) -> io::Result<()>) {
+        if let Err(error) = enter(&mut self.ring.borrow_mut()) {
             tracing::error!(shard = self.shard.0, %error, "io_uring_enter failed");
-        }
-    }
-
-    fn submit(&self) {
-        if let Err(error) = self.ring.borrow_mut().submit() {
-            tracing::error!(shard = self.shard.0, %error, "io_uring_enter failed");
-        }
-    }
-
-    /// Hands out what has completed: at most what the completion queue holds.
-    fn reap(self: &Rc<Self>) {
-        loop {
-            let completion = self.ring.borrow_mut().next_completion();
-            let Some(completion) = completion else { return };
-            self.dispatch(completion);
         }
     }
 

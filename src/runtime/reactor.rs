@@ -18,6 +18,7 @@ use glommio::TaskQueueHandle;
 use super::ShardId;
 use super::buffers::Buffers;
 use super::home::Home;
+use super::moderation::Moderation;
 use super::net::SocketCore;
 use super::op::Op;
 use super::pool::Pool;
@@ -116,6 +117,14 @@ impl Reactor {
         &self.0.pool
     }
 
+    /// Tells that a request of a client has come whole; `last` is the client's own, and begins with 0. Where requests of a
+    /// client come together, the shard may wait for some of them before it wakes up.
+    pub fn request_came(&self, last: &Cell<u64>) {
+        let wakeup = self.0.counters.wakeups.get();
+        let follows = last.replace(wakeup) == wakeup;
+        self.0.moderation.borrow_mut().request(follows);
+    }
+
     /// What the shard has done since it started.
     pub fn stats(&self) -> Stats {
         self.0.stats()
@@ -183,11 +192,13 @@ pub(super) struct Shared {
     pub slice_start: Cell<Instant>,
     pub task_start: Cell<Instant>,
     pub counters: Counters,
+    pub moderation: RefCell<Moderation>,
 }
 
 impl Shared {
     pub fn new(shard: ShardId, home: Arc<Home>, pool: Pool, queues: Queues, ring: Ring, buffers: Buffers) -> Self {
         let now = Instant::now();
+        let moderation = Moderation::new(now, ring.can_wait_for_more());
         Self {
             shard,
             home,
@@ -212,6 +223,7 @@ impl Shared {
             slice_start: Cell::new(now),
             task_start: Cell::new(now),
             counters: Counters::new(now),
+            moderation: RefCell::new(moderation),
         }
     }
 

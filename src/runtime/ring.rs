@@ -34,6 +34,11 @@ impl Completion {
         cqueue::more(self.flags)
     }
 
+    /// Bytes received into a provided buffer, if it is about that.
+    pub fn received(&self) -> Option<usize> {
+        self.buffer().and(usize::try_from(self.result).ok())
+    }
+
     /// The provided buffer that the kernel filled.
     pub fn buffer(&self) -> Option<u16> {
         cqueue::buffer_select(self.flags)
@@ -111,10 +116,23 @@ impl Ring {
 
     /// Submits what is queued and waits for a completion, at most for `timeout`.
     pub fn wait(&mut self, timeout: Duration) -> io::Result<()> {
+        self.wait_with(1, &SubmitArgs::new().timespec(&Timespec::from(timeout)))
+    }
+
+    /// As `wait`, but within the first `patience` only `wanted` completions end it.
+    pub fn wait_for_more(&mut self, timeout: Duration, wanted: usize, patience: Duration) -> io::Result<()> {
+        let patience = patience.min(timeout).as_micros() as u32;
+        self.wait_with(wanted, &SubmitArgs::new().timespec(&Timespec::from(timeout)).min_wait_usec(patience))
+    }
+
+    /// Whether the kernel offers `wait_for_more`.
+    pub fn can_wait_for_more(&self) -> bool {
+        self.uring.params().is_feature_min_timeout()
+    }
+
+    fn wait_with(&mut self, wanted: usize, args: &SubmitArgs<'_, '_>) -> io::Result<()> {
         self.enters += 1;
-        let timespec = Timespec::from(timeout);
-        let args = SubmitArgs::new().timespec(&timespec);
-        ignore_transient(self.uring.submitter().submit_with_args(1, &args))
+        ignore_transient(self.uring.submitter().submit_with_args(wanted, args))
     }
 
     pub fn next_completion(&mut self) -> Option<Completion> {
