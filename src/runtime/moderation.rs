@@ -1,27 +1,31 @@
 //! When a sleep may last a little longer, so that one wake-up serves several requests.
 //!
 //! What network adapters do with their interrupts, for a shard: under bulk load a wake-up costs more than what it was for.
-//! A sleep then ends when as many receives have completed as the clients are known to send at a time, or with the first
-//! that completes once [`PATIENCE`] is over (IORING_FEAT_MIN_TIMEOUT, Linux 6.12). It helps where clients send on without
-//! waiting for each answer. Where they wait, it would only slow them down: then they are left alone, and tried again
-//! after a while.
+//! A sleep then ends when [`RECEIVES_WANTED`] connections have something, or with the first that has once [`PATIENCE`] is
+//! over (IORING_FEAT_MIN_TIMEOUT, Linux 6.12). It helps where clients send on without waiting for each answer. Where
+//! they wait, it would only slow them down: so the load is compared with what it is without, from time to time, and a load
+//! that suffers is left alone for a while.
 
 use std::time::{Duration, Instant};
 
 /// How long the first receive of a sleep may wait for others.
 pub(super) const PATIENCE: Duration = Duration::from_micros(300);
+/// Receives that end a sleep at once.
+pub(super) const RECEIVES_WANTED: usize = 8;
 /// The load is judged by stretches of this length.
 const WINDOW: Duration = Duration::from_millis(50);
 /// A load is bulk from so many sleeps in a window on, and so many bytes received in each.
 const SLEEPS_MIN: u32 = 50;
 const BYTES_PER_SLEEP_MIN: u64 = 8 << 10;
-/// Waiting goes on while one of so many requests has come together with the one before it.
+/// Waiting goes on while one of so many requests has come together with the one before it,
 const FOLLOWERS_SHARE: u32 = 3;
-/// In one of so many windows it is found out how many receives come within `PATIENCE`.
-const WINDOWS_PER_PROBE: u32 = 20;
-/// Receives that end a sleep then, and the least that do at other times.
-const RECEIVES_MAX: usize = 16;
-const RECEIVES_MIN: usize = 2;
+/// and while the load is not below this part of what it is without.
+const LOAD_KEPT: f64 = 0.75;
+/// Windows that wait before they are compared with one that did not: at first, and later.
+const TRIAL_WINDOWS: u32 = 3;
+const WINDOWS_PER_PROBE: u32 = 15;
+/// Loads vary by themselves, so that a single comparison may mislead.
+const LOSSES_MAX: u32 = 2;
 /// How long a load is left alone after a try in vain, at first and at most.
 const BACK_OFF_MIN: Duration = Duration::from_millis(200);
 const BACK_OFF_MAX: Duration = Duration::from_secs(20);
@@ -40,9 +44,27 @@ pub(super) struct Moderation {
 /// What is known while sleeps wait.
 #[derive(Debug, Default)]
 struct Waiting {
+    /// Bytes a second without, until the first comparison.
+    before: Option<f64>,
+    /// Bytes and time of the windows that waited since the last comparison, and their number.
+    bytes: u64,
+    time: Duration,
     windows: u32,
-    /// The most receives that came in a sleep of the last probe.
-    burst: usize,
+    /// This window does not wait.
+    is_probing: bool,
+    /// Comparisons in a row by which waiting lost.
+    losses: u32,
+}
+
+/// What follows from a window.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    GoOn,
+    /// It was compared, and does no harm.
+    Pays,
+    Harms,
+    /// There is no load to speak of.
+    Over,
 }
 
 #[derive(Debug)]
@@ -52,39 +74,63 @@ struct Window {
     bytes: u64,
     requests: u32,
     followers: u32,
-    /// Receives since the last sleep, and the most there were.
-    receives: usize,
-    receives_most: usize,
 }
 
 impl Window {
     fn new(began: Instant) -> Self {
-        Self { began, sleeps: 0, bytes: 0, requests: 0, followers: 0, receives: 0, receives_most: 0 }
+        Self { began, sleeps: 0, bytes: 0, requests: 0, followers: 0 }
     }
 
     fn is_bulk(&self) -> bool {
         self.sleeps >= SLEEPS_MIN && self.bytes >= BYTES_PER_SLEEP_MIN * u64::from(self.sleeps)
     }
 
-    fn pays(&self) -> bool {
+    fn is_over(&self) -> bool {
+        self.bytes < BYTES_PER_SLEEP_MIN * u64::from(SLEEPS_MIN)
+    }
+
+    fn gathers(&self) -> bool {
         self.followers > 0 && self.followers >= self.requests / FOLLOWERS_SHARE
     }
 }
 
 impl Waiting {
-    fn is_probing(&self) -> bool {
-        self.windows.is_multiple_of(WINDOWS_PER_PROBE)
-    }
-
-    fn receives_wanted(&self) -> usize {
-        if self.is_probing() { RECEIVES_MAX } else { self.burst.clamp(RECEIVES_MIN, RECEIVES_MAX) }
-    }
-
-    fn next_window(&mut self, last: &Window) {
-        if self.is_probing() {
-            self.burst = last.receives_most;
+    fn after(&mut self, window: &Window, took: Duration) -> Verdict {
+        if window.is_over() {
+            return Verdict::Over;
         }
+        if self.is_probing {
+            self.is_probing = false;
+            return self.compare(window.bytes as f64 / took.as_secs_f64());
+        }
+        if !window.gathers() {
+            return Verdict::Harms;
+        }
+        self.bytes += window.bytes;
+        self.time += took;
         self.windows += 1;
+        match self.before {
+            Some(before) if self.windows == TRIAL_WINDOWS => {
+                self.before = None;
+                self.losses = LOSSES_MAX - 1;
+                return self.compare(before);
+            }
+            None if self.windows == WINDOWS_PER_PROBE => self.is_probing = true,
+            _ => {}
+        }
+        Verdict::GoOn
+    }
+
+    /// Compares the windows that waited with a load without.
+    fn compare(&mut self, without: f64) -> Verdict {
+        let with = self.bytes as f64 / self.time.as_secs_f64();
+        (self.bytes, self.time, self.windows) = (0, Duration::ZERO, 0);
+        self.losses = if with < LOAD_KEPT * without { self.losses + 1 } else { 0 };
+        match self.losses {
+            0 => Verdict::Pays,
+            LOSSES_MAX.. => Verdict::Harms,
+            _ => Verdict::GoOn,
+        }
     }
 }
 
@@ -95,7 +141,6 @@ impl Moderation {
 
     /// Bytes have been received.
     pub fn received(&mut self, bytes: usize) {
-        self.window.receives += 1;
         self.window.bytes += bytes as u64;
     }
 
@@ -105,29 +150,31 @@ impl Moderation {
         self.window.followers += u32::from(follows);
     }
 
-    /// The shard is about to sleep: how many receives are to end that, if it may wait for more than the first.
-    pub fn receives_wanted(&mut self, now: Instant) -> Option<usize> {
-        let window = &mut self.window;
-        window.receives_most = window.receives_most.max(std::mem::take(&mut window.receives));
-        if now.saturating_duration_since(window.began) >= WINDOW {
-            self.judge(now);
+    /// The shard is about to sleep: whether it may wait for more than the first receive.
+    pub fn may_wait(&mut self, now: Instant) -> bool {
+        let took = now.saturating_duration_since(self.window.began);
+        if took >= WINDOW {
+            self.judge(now, took);
             self.window = Window::new(now);
         }
         self.window.sleeps += 1;
-        self.waiting.as_ref().map(Waiting::receives_wanted)
+        self.waiting.as_ref().is_some_and(|waiting| !waiting.is_probing)
     }
 
-    fn judge(&mut self, now: Instant) {
-        match &mut self.waiting {
-            None if self.is_offered && self.window.is_bulk() && now >= self.not_before => {
-                self.waiting = Some(Waiting::default());
+    fn judge(&mut self, now: Instant, took: Duration) {
+        let window = &self.window;
+        let Some(waiting) = &mut self.waiting else {
+            if self.is_offered && window.is_bulk() && now >= self.not_before {
+                let before = Some(window.bytes as f64 / took.as_secs_f64());
+                self.waiting = Some(Waiting { before, ..Waiting::default() });
             }
-            None => {}
-            Some(waiting) if self.window.pays() => {
-                waiting.next_window(&self.window);
-                self.back_off = Duration::ZERO;
-            }
-            Some(_) => {
+            return;
+        };
+        match waiting.after(window, took) {
+            Verdict::GoOn => {}
+            Verdict::Pays => self.back_off = Duration::ZERO,
+            Verdict::Over => self.waiting = None,
+            Verdict::Harms => {
                 self.waiting = None;
                 self.not_before = now + self.back_off;
                 self.back_off = (self.back_off * 2).clamp(BACK_OFF_MIN, BACK_OFF_MAX);
@@ -142,13 +189,13 @@ mod tests {
 
     const BATCH: usize = 16_384;
 
-    /// Plays a load for `seconds`. `step` is told how many receives a sleep waits for and says how long it lasts, in us,
-    /// how many batches come, and how many of them together with one before. Returns batches a second and sleeps a batch.
-    fn play(moderation: &mut Moderation, seconds: u64, step: impl Fn(Option<usize>) -> (u64, u32, u32)) -> (f64, f64) {
+    /// Plays a load for `seconds`. `step` is told whether a sleep waits and says how long it lasts, in us, how many
+    /// batches come, and how many of them together with one before. Returns batches a second and sleeps a batch.
+    fn play(moderation: &mut Moderation, seconds: u64, mut step: impl FnMut(bool) -> (u64, u32, u32)) -> (f64, f64) {
         let start = moderation.window.began;
         let (mut now, mut sleeps, mut batches) = (start, 0, 0);
         while now < start + Duration::from_secs(seconds) {
-            let (us, came, followers) = step(moderation.receives_wanted(now));
+            let (us, came, followers) = step(moderation.may_wait(now));
             now += Duration::from_micros(us);
             (0..came).for_each(|_| moderation.received(BATCH));
             (0..came).for_each(|index| moderation.request(index < followers));
@@ -161,34 +208,44 @@ mod tests {
         Moderation::new(Instant::now(), true)
     }
 
+    fn stream(waits: bool) -> (u64, u32, u32) {
+        if waits { (300, 3, 2) } else { (100, 1, 0) }
+    }
+
     #[test]
     fn a_stream_of_batches_is_gathered() {
-        // A batch every 100 us, whatever the broker does.
-        let (rate, sleeps) = play(&mut moderation(), 10, |wanted| match wanted {
-            Some(3..) => (300, 3, 2),
-            Some(2) => (200, 2, 1),
-            _ => (100, 1, 0),
-        });
+        let (rate, sleeps) = play(&mut moderation(), 10, stream);
         assert!(rate > 9_900.0 && sleeps < 0.4, "{rate} {sleeps}");
+    }
+
+    #[test]
+    fn a_stream_that_comes_and_goes_is_gathered() {
+        // Every 20 ms it is fast or slow, by a fixed rule that looks like chance.
+        let (mut us, mut slow) = (0, 1);
+        let (_, sleeps) = play(&mut moderation(), 60, |waits| {
+            us += if waits { 300 } else { 100 };
+            let chance = (us / 20_000u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 62;
+            slow = if chance == 0 { 3 } else { 1 };
+            let (took, came, followers) = stream(waits);
+            (took * slow, came, followers)
+        });
+        assert!(sleeps < 0.5, "{sleeps}");
     }
 
     #[test]
     fn who_waits_for_each_answer_is_left_alone() {
         for clients in [1, 5] {
             // Each sends its next batch 70 us after it was answered.
-            let (rate, _) = play(&mut moderation(), 60, |wanted| match wanted {
-                Some(wanted) if wanted > clients => (370, clients as u32, 0),
-                _ => (70, clients as u32, 0),
-            });
-            assert!(rate > 0.98 * clients as f64 / 70e-6, "{clients}: {rate}");
+            let (rate, _) = play(&mut moderation(), 60, |waits| (if waits { 370 } else { 70 }, clients, 0));
+            assert!(rate > 0.98 * f64::from(clients) / 70e-6, "{clients}: {rate}");
         }
     }
 
     #[test]
-    fn who_has_few_in_flight_is_not_slowed_down() {
+    fn who_has_few_in_flight_is_left_alone() {
         // Five batches 70 us after the last five were answered.
-        let (rate, _) = play(&mut moderation(), 60, |wanted| if wanted > Some(5) { (370, 5, 4) } else { (70, 5, 4) });
-        assert!(rate > 0.9 * 5.0 / 70e-6, "{rate}");
+        let (rate, _) = play(&mut moderation(), 60, |waits| (if waits { 370 } else { 70 }, 5, 4));
+        assert!(rate > 0.95 * 5.0 / 70e-6, "{rate}");
     }
 
     #[test]
@@ -197,7 +254,7 @@ mod tests {
             let mut moderation = moderation();
             let start = moderation.window.began;
             for step in 0..5_000 {
-                assert_eq!(moderation.receives_wanted(start + step * Duration::from_micros(us)), None);
+                assert!(!moderation.may_wait(start + step * Duration::from_micros(us)));
                 moderation.received(bytes);
                 moderation.request(true);
             }
@@ -207,10 +264,17 @@ mod tests {
     #[test]
     fn waiting_ends_with_the_load() {
         let mut moderation = moderation();
-        play(&mut moderation, 1, |wanted| if wanted.is_some() { (300, 3, 2) } else { (100, 1, 0) });
+        play(&mut moderation, 1, stream);
         assert!(moderation.waiting.is_some());
-        let later = moderation.window.began + Duration::from_secs(1);
-        assert!(moderation.receives_wanted(later).is_some(), "the last window was busy");
-        assert_eq!(moderation.receives_wanted(later + Duration::from_secs(1)), None);
+        let idle = moderation.window.began + Duration::from_secs(1);
+        moderation.may_wait(idle);
+        assert!(!moderation.may_wait(idle + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_kernel_that_cannot_wait_is_not_asked_to() {
+        let mut moderation = Moderation::new(Instant::now(), false);
+        let (_, sleeps) = play(&mut moderation, 2, stream);
+        assert_eq!(sleeps, 1.0);
     }
 }

@@ -17,7 +17,7 @@ use io_uring::opcode;
 use io_uring::types::Fd;
 
 use super::home::Home;
-use super::moderation::PATIENCE;
+use super::moderation::{PATIENCE, RECEIVES_WANTED};
 use super::op::TOKEN_WAKE;
 use super::reactor::Shared;
 use super::ring::Ring;
@@ -92,10 +92,10 @@ impl Pump {
             shared.home.end_sleep();
             return false;
         }
-        let wanted = shared.moderation.borrow_mut().receives_wanted(now);
-        shared.enter_ring(|ring| match wanted {
-            Some(wanted) => ring.wait_for_more(timeout, wanted, PATIENCE),
-            None => ring.wait(timeout),
+        let may_wait = shared.moderation.borrow_mut().may_wait(now);
+        shared.enter_ring(|ring| match may_wait {
+            true => ring.wait_for_more(timeout, RECEIVES_WANTED, PATIENCE),
+            false => ring.wait(timeout),
         });
         shared.home.end_sleep();
         increment(&shared.counters.wakeups);
