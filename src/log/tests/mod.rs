@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod faults;
+mod hot;
 mod lookups;
 mod model;
 mod moving;
