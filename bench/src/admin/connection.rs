@@ -1,0 +1,1 @@
+//! A blocking connection: one request, its answer, within a time.

@@ -1,0 +1,1 @@
+//! Topics: found or made, their leaders awaited, deleted at the end.

@@ -1,0 +1,1 @@
+//! Record sections compressed by Kafka's codecs, and kept where they can be sent again.

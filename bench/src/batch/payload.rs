@@ -1,0 +1,1 @@
+//! What values hold after their stamp.

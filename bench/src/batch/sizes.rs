@@ -1,0 +1,1 @@
+//! Sizes of values, drawn from the distribution that was asked for.

@@ -1,0 +1,1 @@
+//! Fetch: requests with a session (KIP-227), and the batches of an answer where they lie.

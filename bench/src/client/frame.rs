@@ -1,0 +1,1 @@
+//! Frames: lengths, correlation ids, and answers that arrive in pieces.

@@ -1,0 +1,1 @@
+//! Which cores are the generator's and which the brokers'.

@@ -1,0 +1,1 @@
+//! Judgements of a row: each figure against each goal.

@@ -1,0 +1,1 @@
+//! Ratios over pairs, their 95 % intervals, and what they say of a goal.

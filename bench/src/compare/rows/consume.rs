@@ -1,0 +1,1 @@
+//! Reading: hot, cached and cold.

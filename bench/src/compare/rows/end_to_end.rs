@@ -1,0 +1,1 @@
+//! From due to consumed at a fixed rate.

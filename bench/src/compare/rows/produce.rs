@@ -1,0 +1,1 @@
+//! Produce in a closed loop: CPU for each record, and throughput.

@@ -1,0 +1,1 @@
+//! One record a request at a fixed rate: latency, and CPU for each request.

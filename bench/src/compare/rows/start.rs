@@ -1,0 +1,1 @@
+//! Start on an empty directory, restart after a kill, and idle consumers.

@@ -1,0 +1,1 @@
+//! Duramen, started from a binary.

@@ -1,0 +1,1 @@
+//! Apache Kafka, fetched and started by the script that is part of this program.

@@ -1,0 +1,1 @@
+//! The physical limit, started as a process of its own.

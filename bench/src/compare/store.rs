@@ -1,0 +1,1 @@
+//! The results file: kept rows, written anew after every run.

@@ -1,0 +1,1 @@
+//! Memory and the JVM, warmed before each run for every side alike.

@@ -1,0 +1,1 @@
+//! The disk below a directory, and the flushes it was asked for.

@@ -1,0 +1,1 @@
+//! Readiness of sockets by epoll, with timeouts in nanoseconds.

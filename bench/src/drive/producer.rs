@@ -1,0 +1,1 @@
+//! A producer: due records become batches, batches requests, and answers acknowledgements.

@@ -1,0 +1,1 @@
+//! When records are due: a number that grows with time, never a queue.

@@ -1,0 +1,1 @@
+//! One thread: sockets, deadlines and parties, and what it counts each second.

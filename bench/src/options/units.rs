@@ -1,0 +1,1 @@
+//! Sizes, times, rates and lists as people write them.

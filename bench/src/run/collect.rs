@@ -1,0 +1,1 @@
+//! Intervals of all threads, merged by second.

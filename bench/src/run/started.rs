@@ -1,0 +1,1 @@
+//! A broker that the run starts itself, awaits, measures and stops.

@@ -1,0 +1,1 @@
+//! Plots as SVG: percentiles over a logarithmic axis, and series over time.

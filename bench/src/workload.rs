@@ -1,0 +1,1 @@
+//! Workload files of the OpenMessaging Benchmark, and what can be told of its driver files, as plans.
