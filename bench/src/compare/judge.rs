@@ -115,7 +115,8 @@ fn flat(figure: &Figure, rows: &[String], within: f64, side: &str, all: &Results
 /// A judgement in words; `goal` is the bound, whether it held, and its direction.
 fn said(figure: &Figure, against: &str, ratio: Interval95, goal: Option<(f64, Option<bool>, &str)>) -> Judgement {
     let of = if against.is_empty() { figure.unit.to_owned() } else { format!("to {against}") };
-    let mut text = format!("{}: {} {of} ({} to {})", figure.title, short(ratio.middle), short(ratio.low), short(ratio.high));
+    let mut text =
+        format!("{}: {} {of} ({} to {})", figure.title, short(ratio.middle), short(ratio.low), short(ratio.high));
     if ratio.pairs < 2 {
         text = format!("{}: {} {of} (one pair)", figure.title, short(ratio.middle));
     }

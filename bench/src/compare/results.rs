@@ -47,6 +47,8 @@ pub struct RowResult {
     pub complete: bool,
     /// Why it is not complete, and will not become it by itself.
     pub failure: Option<String>,
+    /// What preparing it has shown.
+    pub kept: Figures,
     pub sides: Vec<SideResult>,
     pub judgements: Vec<Judgement>,
 }

@@ -123,7 +123,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::new(Some(directory.path().join("results/one.json")));
         assert!(store.load().unwrap().is_none());
-        let mut results = Results { schema: SCHEMA, warm_gib: 1.5, rows: vec![row(true, "c", 1)], ..Results::default() };
+        let mut results =
+            Results { schema: SCHEMA, warm_gib: 1.5, rows: vec![row(true, "c", 1)], ..Results::default() };
         store.save(&results).unwrap();
         results.rows.push(row(false, "c", 2));
         store.save(&results).unwrap();

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use crate::admin::Cluster;
+use crate::compare::results::Figures;
 use crate::compare::sides::{Environment, Side};
 use crate::error::Error;
 use crate::outcome::{Outcome, Verdict};
 use crate::plan::{Pace, Plan, Sizes, Topics};
-use crate::run::{self, Quietly};
+use crate::run::{self, Quietly, Watch};
 use crate::stop::Stop;
 
 /// Batches of the loads that are about bytes.
@@ -23,6 +24,8 @@ pub struct RowContext<'c> {
     pub quick: bool,
     /// The name of the row: also that of a topic which its runs share.
     pub row: &'c str,
+    /// What preparing the row has shown; it stays in the results.
+    pub kept: Figures,
     /// What the run has shown, to be kept beside its figures.
     pub outcome: Option<Outcome>,
 }
@@ -72,7 +75,12 @@ impl RowContext<'_> {
 
     /// A run that counts: whole, verified if the plan asks for it, and kept.
     pub fn run(&mut self, plan: &Plan, side: &Side) -> Result<Outcome, Error> {
-        let outcome = run::run(plan, &mut Quietly, self.stop)?;
+        self.run_watched(plan, side, &mut Quietly)
+    }
+
+    /// The same, with somebody who is told of each second.
+    pub fn run_watched(&mut self, plan: &Plan, side: &Side, watch: &mut dyn Watch) -> Result<Outcome, Error> {
+        let outcome = run::run(plan, watch, self.stop)?;
         counts(&outcome, plan.verify, &side.name)?;
         self.outcome = Some(outcome.clone());
         Ok(outcome)

@@ -56,7 +56,10 @@ pub enum Goal {
     AtMost(f64),
     AtLeast(f64),
     /// The largest of these rows' figures by the smallest.
-    Flat { rows: Vec<String>, within: f64 },
+    Flat {
+        rows: Vec<String>,
+        within: f64,
+    },
 }
 
 impl Figure {
@@ -88,6 +91,8 @@ pub struct Row {
     pub figures: Vec<Figure>,
     /// Its runs fill memory, so memory is warmed before each even in the quick form.
     pub fills_memory: bool,
+    /// A full comparison's first round does not count.
+    pub rehearses: bool,
     /// Its runs start their sides themselves.
     pub starts_sides: bool,
     pub setup: Option<Setup>,
@@ -111,6 +116,7 @@ impl Row {
             limits: Vec::new(),
             figures: Vec::new(),
             fills_memory: false,
+            rehearses: true,
             starts_sides: false,
             setup: None,
             run: Box::new(|_, _| Ok(Figures::new())),
@@ -135,13 +141,13 @@ impl Row {
 /// All rows, in the order in which they are measured.
 pub fn all() -> Vec<Row> {
     [
-        start::start_rows(),
         produce::rows(),
         small::rows(),
         end_to_end::rows(),
         consume::rows(),
         scale::rows(),
         long::rows(),
+        start::start_rows(),
         start::restart_rows(),
         consume::idle_rows(),
     ]

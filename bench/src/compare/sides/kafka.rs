@@ -57,8 +57,7 @@ pub struct Script(PathBuf);
 impl Script {
     /// Puts it there, and fetches Apache Kafka unless that was done before. Needs Java and Maven.
     pub fn prepare() -> Result<Script, Error> {
-        let missing: Vec<&str> =
-            ["java", "mvn"].into_iter().filter(|program| !is_installed(program)).collect();
+        let missing: Vec<&str> = ["java", "mvn"].into_iter().filter(|program| !is_installed(program)).collect();
         if !missing.is_empty() {
             let reason = format!("{} is missing", missing.join(" and "));
             return Err(Error::Process { what: "Apache Kafka, which needs java and mvn".into(), reason });
@@ -85,7 +84,7 @@ impl Script {
         command
     }
 
-    fn version(&self) -> String {
+    pub fn version(&self) -> String {
         let home = process::printed(&self.0, &["fetch"]);
         let libraries = fs::read_dir(Path::new(home.trim()).join("libs")).into_iter().flatten().flatten();
         let names = libraries.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -126,10 +125,10 @@ impl Kafka {
     pub fn start(environment: &Environment, profile: &Profile) -> Result<Kafka, Error> {
         let scratch = Scratch::below(&environment.scratch, "kafka")?;
         let (port, controller) = (process::free_port()?, process::free_port()?);
-        let mut command = environment.kafka.command("start");
+        let mut command = environment.kafka()?.command("start");
         command.arg(scratch.path()).arg(format!("port={port}")).arg(format!("controller.port={controller}"));
         command.args(profile.settings()).envs(profile.variables()).stdin(Stdio::null());
-        let version = format!("{}, {}", environment.kafka.version(), profile.describe());
+        let version = format!("{}, {}", environment.kafka()?.version(), profile.describe());
         let launched = launch(command, &scratch, port, &environment.cores);
         if let (Err(_), Ok(pid)) = (&launched, pid_in(&scratch)) {
             end(pid);
@@ -217,11 +216,8 @@ mod tests {
     #[test]
     fn a_profile_says_what_it_is() {
         assert_eq!(Profile::default().describe(), "heap 1G, G1, 3 network and 8 I/O threads");
-        let profile = Profile {
-            heap: Some("4G".into()),
-            collector: Some("-XX:+UseParallelGC".into()),
-            threads: Some((2, 2)),
-        };
+        let profile =
+            Profile { heap: Some("4G".into()), collector: Some("-XX:+UseParallelGC".into()), threads: Some((2, 2)) };
         assert_eq!(profile.describe(), "heap 4G, ParallelGC, 2 network and 2 I/O threads");
         let variables = profile.variables();
         assert_eq!(variables[0].1, "-Xms4G -Xmx4G");

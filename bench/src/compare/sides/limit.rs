@@ -51,7 +51,8 @@ impl Limit {
     pub fn start(environment: &Environment, kind: &LimitKind) -> Result<Limit, Error> {
         let scratch = Scratch::below(&environment.scratch, "limit")?;
         let port = process::free_port()?;
-        let program = std::env::current_exe().map_err(|source| Error::Io { what: "find this program".into(), source })?;
+        let program =
+            std::env::current_exe().map_err(|source| Error::Io { what: "find this program".into(), source })?;
         let process = serve(program, &scratch, port, kind, &environment.cores)?;
         Ok(Limit { process, kind: *kind, port, scratch })
     }

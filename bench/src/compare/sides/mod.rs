@@ -16,7 +16,7 @@ use crate::plan::Broker;
 
 pub use duramen::Duramen;
 pub use external::External;
-pub use kafka::{Kafka, Profile};
+pub use kafka::{Kafka, Profile, Script};
 pub use limit::{Limit, LimitKind};
 
 /// The names of sides, by which they are found in results.
@@ -71,7 +71,8 @@ impl Side {
 /// What sides are started from.
 pub struct Environment {
     pub duramen: PathBuf,
-    pub kafka: kafka::Script,
+    /// None where no row needs it.
+    pub kafka: Option<Script>,
     /// Below it every side has a directory of its own.
     pub scratch: PathBuf,
     pub cores: Cores,
@@ -88,6 +89,34 @@ impl Environment {
             By::Cpu => &self.cheapest,
             By::Latency => &self.quickest,
         }
+    }
+
+    pub fn kafka(&self) -> Result<&Script, Error> {
+        let missing = || Error::Process { what: KAFKA.into(), reason: "it was not prepared".into() };
+        self.kafka.as_ref().ok_or_else(missing)
+    }
+
+    /// The sides of a row that starts them itself: what they are, without a process.
+    pub fn sides_to_start(&self, row: &Row) -> Result<Vec<Side>, Error> {
+        let side = |kind: &SideKind| {
+            let is_duramen = *kind == SideKind::Duramen;
+            let version = if is_duramen {
+                duramen::version(&self.duramen)
+            } else {
+                format!("{}, {}", self.kafka()?.version(), self.profile(row.by).describe())
+            };
+            Ok(Side {
+                kind: *kind,
+                name: if is_duramen { DURAMEN } else { KAFKA }.into(),
+                level: if is_duramen { duramen::level(row.synced) } else { kafka::level(row.synced) }.into(),
+                version,
+                server: String::new(),
+                pid: None,
+                data_dir: None,
+                topic_configs: Vec::new(),
+            })
+        };
+        row.sides.iter().map(side).collect()
     }
 }
 

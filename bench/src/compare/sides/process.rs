@@ -122,7 +122,13 @@ pub fn await_port(port: u16, what: &str, mut runs: impl FnMut() -> Result<(), Er
 }
 
 /// The same for a process that was just started. Returns how long it took from then.
-pub fn await_listening(owned: &mut Owned, port: u16, what: &str, log: &Path, began: Instant) -> Result<Duration, Error> {
+pub fn await_listening(
+    owned: &mut Owned,
+    port: u16,
+    what: &str,
+    log: &Path,
+    began: Instant,
+) -> Result<Duration, Error> {
     await_port(port, what, || owned.runs(what, log))?;
     Ok(began.elapsed())
 }
