@@ -6,7 +6,7 @@ use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListO
 use kafka_protocol::messages::{BrokerId, ListOffsetsRequest};
 
 use super::topics::topic_name;
-use super::{Cluster, Topic, check, retrying};
+use super::{Cluster, Connection, Topic, check, retrying};
 use crate::error::Error;
 
 const TIMESTAMP_BEGINNING: i64 = -2;
@@ -58,6 +58,18 @@ impl Cluster {
             }
         }
         Ok(offsets.into_iter().flatten().collect())
+    }
+}
+
+impl Connection {
+    /// The first offset of a partition that this broker leads.
+    pub fn log_start(&mut self, topic: &str, partition: i32) -> Result<i64, Error> {
+        let response = self.call(&request(topic, &[partition], TIMESTAMP_BEGINNING))?;
+        let Some(answer) = response.topics.iter().flat_map(|topic| &topic.partitions).next() else {
+            return Err(self.not_kafka("it does not tell where a partition begins"));
+        };
+        check(answer.error_code, None, || format!("the offsets of {topic}:{partition}"))?;
+        Ok(answer.offset)
     }
 }
 
