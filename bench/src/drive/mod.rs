@@ -83,6 +83,11 @@ impl Running {
         todo!()
     }
 
+    /// All that was due is answered or given up.
+    pub fn producers_are_done(&self) -> bool {
+        todo!()
+    }
+
     /// To be used again by the thread it came from.
     pub fn give_back(&self, _thread: usize, _tally: Tally) {
         todo!()
