@@ -2,7 +2,6 @@
 //! their ratios show, with 95 % intervals; resumable. Rows and sides are data; [`Results`] is what is kept and rendered.
 
 pub mod cores;
-pub mod date;
 pub mod judge;
 pub mod jvm;
 pub mod options;
@@ -17,6 +16,7 @@ pub mod warm;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 pub use options::CompareOptions;
 pub use results::{Figures, Interval95, Judgement, Results, RowResult, SideResult, Sweep};
@@ -29,6 +29,7 @@ use self::sides::process::Scratch;
 use self::sides::{Environment, External, Profile, Script, SideKind};
 use self::store::Store;
 use crate::Error;
+use crate::run::rfc_3339;
 use crate::show;
 use crate::stop::Stop;
 
@@ -114,7 +115,7 @@ fn write_page(results: &Results, path: Option<&Path>) -> Result<(), Error> {
 
 /// Where a full comparison of this machine goes today.
 fn full_path(options: &CompareOptions, results: &Results) -> Option<std::path::PathBuf> {
-    if options.quick { None } else { store::standard_path(&date::now(), &results.machine) }
+    if options.quick { None } else { store::standard_path(&rfc_3339(SystemTime::now()), &results.machine) }
 }
 
 fn environment(options: &CompareOptions, rows: &[Row], scratch: &Path) -> Result<Environment, Error> {
@@ -165,7 +166,7 @@ fn head(results: &Results, settings: &Settings, store: &Store) {
     println!(
         "commit {}, {}; up to {} GiB of memory warmed before each run",
         settings.commit,
-        date::now(),
+        rfc_3339(SystemTime::now()),
         settings.warm_gib
     );
     println!("ratios are Duramen's figure by the other's, pair by pair, with their 95 % interval");

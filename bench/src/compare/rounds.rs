@@ -2,7 +2,7 @@
 //! has ended. After every run what was measured is kept.
 
 use std::io::{IsTerminal, stderr};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::results::{Figures, Results, RowResult, SideResult};
 use super::rows::{Row, RowContext};
@@ -12,6 +12,7 @@ use super::{judge, warm};
 use crate::cost;
 use crate::error::Error;
 use crate::outcome::Outcome;
+use crate::run::rfc_3339;
 use crate::stop::Stop;
 
 /// Pairs of a row, in a full comparison and in a quick one.
@@ -87,7 +88,7 @@ impl<'c> Rounds<'c> {
             name: row.name.clone(),
             title: row.title.clone(),
             commit: self.settings.commit.clone(),
-            date: super::date::now(),
+            date: rfc_3339(SystemTime::now()),
             parameters: self.parameters(row),
             ..RowResult::default()
         };

@@ -12,6 +12,8 @@ pub mod targets;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+pub use self::finish::rfc_3339;
+
 use self::load::Driven;
 use self::started::Started;
 use self::targets::RunTopics;
