@@ -169,7 +169,8 @@ fn idle(wait_ms: u64, percent: f64) -> Row {
         plan.duration = Some(Duration::from_secs(if context.quick { 5 } else { 20 }));
         plan.verify = false;
         let consume = plan.consume.get_or_insert_default();
-        consume.consumers = WAITING;
+        // Each reads everything, as the topic has one partition.
+        consume.subscriptions = WAITING;
         consume.from = Begin::End;
         consume.max_wait = Duration::from_millis(wait_ms);
         let outcome = context.run(&plan, side)?;

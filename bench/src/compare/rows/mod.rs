@@ -1,6 +1,7 @@
 //! The rows, by kind of work: what is run against a side, what is read off it, and what is asked of Duramen. A row's run is
 //! one piece of work against one side that runs; only the rows of `start` start their sides themselves.
 
+pub mod cold;
 pub mod consume;
 pub mod context;
 pub mod end_to_end;
@@ -145,6 +146,7 @@ pub fn all() -> Vec<Row> {
         small::rows(),
         end_to_end::rows(),
         consume::rows(),
+        cold::rows(),
         scale::rows(),
         long::rows(),
         start::start_rows(),

@@ -48,8 +48,8 @@ pub fn rows() -> Vec<Row> {
         java_client(),
         large("produce-100", SMALL_RECORDS),
         large("produce-1k", LARGE_RECORDS),
-        large_synced("produce-100-synced", SMALL_RECORDS),
-        large_synced("produce-1k-synced", LARGE_RECORDS),
+        large_synced_row("produce-100-synced", SMALL_RECORDS),
+        large_synced_row("produce-1k-synced", LARGE_RECORDS),
         core(),
     ]
 }
@@ -80,20 +80,21 @@ fn large(name: &str, load: Load) -> Row {
 
 /// How [`large`] produces.
 pub fn large_unsynced(plan: &mut Plan) {
-    large_batches(plan);
+    large_synced(plan);
     let produce = plan.produce.get_or_insert_default();
     produce.acks = 1;
     produce.idempotence = false;
 }
 
-fn large_synced(name: &str, load: Load) -> Row {
+fn large_synced_row(name: &str, load: Load) -> Row {
     let title = format!("produce, {} B, 1 MB batches, closed loop, acks=all, idempotent, synced", load.size);
-    let mut row = closed(name, &title, load, vec![THIRD], large_batches).synced().with_limits(&[RING_SYNCED]);
+    let mut row = closed(name, &title, load, vec![THIRD], large_synced).synced().with_limits(&[RING_SYNCED]);
     row.quick = false;
     row
 }
 
-fn large_batches(plan: &mut Plan) {
+/// How [`large_synced_row`] produces: with the defaults but for its batches.
+pub fn large_synced(plan: &mut Plan) {
     let produce = plan.produce.get_or_insert_default();
     produce.batch_bytes = LARGE_BATCH;
     produce.linger = LARGE_LINGER;
