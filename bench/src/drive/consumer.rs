@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use duramen_wire::api::ApiKey;
-use duramen_wire::batch::{Compression, HEADER_LEN, Records, decompress};
-use duramen_wire::slices::Slices;
+use duramen_wire::batch::{self, Compression, HEADER_LEN, Records, decompress};
+use duramen_wire::slices::{self, Slices};
 
 use super::{Answer, ConnectionId, Context, Party, Setup, Tally, TargetId};
 use crate::Error;
@@ -17,6 +18,7 @@ use crate::batch::stamp::{Stamp, read_stamp};
 use crate::client::encode::RequestWriter;
 use crate::client::fetch::{self, AnswerPartition, Batch, Batches, Head, SESSIONS_SINCE, Session, Wanted};
 use crate::clock::Nanos;
+use crate::plan::Plan;
 use crate::verify::Received;
 
 /// The most that a batch may hold when it is opened.
@@ -47,6 +49,8 @@ pub struct Consumer {
     out_of_range: Vec<usize>,
     /// How often everything up to the ends is still to be read; `None`: until told to end.
     passes_left: Option<u32>,
+    /// A request is under way.
+    asked: bool,
     done: bool,
     wanted: Vec<Wanted>,
     /// The bounds of what is measured.
@@ -99,9 +103,10 @@ impl Consumer {
             resets: 0,
             out_of_range: Vec::new(),
             passes_left: reads_at_rest.then_some(consume.passes),
+            asked: false,
             done: false,
             wanted: Vec::with_capacity(targets.len()),
-            measured: plan.measured(),
+            measured: measured(plan),
         }
     }
 
@@ -110,6 +115,7 @@ impl Consumer {
         if self.has_read_all() {
             return;
         }
+        self.asked = true;
         match self.out_of_range.is_empty() {
             true => self.fetch(context),
             false => self.ask_log_starts(context),
@@ -159,7 +165,7 @@ impl Consumer {
         let pieces = [frame];
         let mut cursor = Slices::new(&pieces).cursor();
         let mut starts = Vec::new();
-        let mut read = || {
+        let mut read = || -> Result<(), slices::Error> {
             cursor.i32()?;
             for _ in 0..cursor.array(false)? {
                 let topic = &frame[cursor.string(false)?];
@@ -268,7 +274,7 @@ impl Consumer {
             context.received.changed += records;
         } else if partition.is_walked {
             let (run, measured) = (self.setup.run, self.measured);
-            walk(batch, skipped, |stamp| partition.take(stamp, run, measured, context))
+            walk(batch, skipped, |stamp, begins| partition.take(stamp, begins, run, measured, context))
                 .map_err(|error| Error::NotKafka { server: self.server(place), reason: error.to_string() })?;
         }
         Ok(())
@@ -326,11 +332,14 @@ impl Consumer {
 
 impl Party for Consumer {
     fn due(&mut self, context: &mut Context) -> Result<Option<Nanos>, Error> {
-        self.ask(context);
+        if !self.asked && !self.done {
+            self.ask(context);
+        }
         Ok(None)
     }
 
     fn answered(&mut self, answer: Answer, context: &mut Context) -> Result<Option<Nanos>, Error> {
+        self.asked = false;
         match answer.token {
             LOG_START => self.log_starts(&answer, context)?,
             _ => self.fetched(&answer, context)?,
@@ -349,8 +358,8 @@ impl Party for Consumer {
 }
 
 impl Partition {
-    /// A record of some run.
-    fn take(&mut self, stamp: Stamp, run: u32, measured: (Nanos, Nanos), context: &mut Context) {
+    /// A record of some run; `begins` says whether it is the first of its batch.
+    fn take(&mut self, stamp: Stamp, begins: bool, run: u32, measured: (Nanos, Nanos), context: &mut Context) {
         if stamp.run != run {
             return;
         }
@@ -362,7 +371,12 @@ impl Partition {
         }
         let sequence = stamp.sequence;
         match self.last.get_mut(&stamp.producer) {
-            Some(last) if sequence > last.last => last.last = sequence,
+            Some(last) if sequence > last.last => {
+                last.last = sequence;
+                if begins {
+                    last.first = sequence;
+                }
+            }
             Some(last) => last.count(sequence, context.received),
             None => {
                 self.last.insert(stamp.producer, Last { first: sequence, last: sequence });
@@ -381,6 +395,12 @@ impl Last {
     }
 }
 
+/// The bounds of what is measured.
+fn measured(plan: &Plan) -> (Nanos, Nanos) {
+    let nanos = |duration: Duration| Nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    (nanos(plan.warm_up), plan.duration.map_or(Nanos(u64::MAX), |duration| nanos(plan.warm_up + duration)))
+}
+
 /// Adds to the interval, and to what is measured if it is.
 fn count(context: &mut Context, measured: bool, add: impl Fn(&mut Tally)) {
     add(context.interval);
@@ -389,8 +409,8 @@ fn count(context: &mut Context, measured: bool, add: impl Fn(&mut Tally)) {
     }
 }
 
-/// Reads the stamps of a batch's records, the first `skipped` left out.
-fn walk(batch: &Batch, skipped: i64, mut each: impl FnMut(Stamp)) -> Result<(), duramen_wire::batch::Error> {
+/// Reads the stamps of a batch's records, the first `skipped` left out. `each` is told whether it is the first.
+fn walk(batch: &Batch, skipped: i64, mut each: impl FnMut(Stamp, bool)) -> Result<(), batch::Error> {
     let opened;
     let section = match batch.header.compression()? {
         Compression::None => &batch.bytes[HEADER_LEN..],
@@ -404,7 +424,7 @@ fn walk(batch: &Batch, skipped: i64, mut each: impl FnMut(Stamp)) -> Result<(), 
         if i64::from(record.offset_delta) >= skipped
             && let Some(stamp) = record.value.and_then(read_stamp)
         {
-            each(stamp);
+            each(stamp, i64::from(record.offset_delta) == skipped);
         }
     }
     Ok(())
