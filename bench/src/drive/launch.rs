@@ -346,7 +346,7 @@ impl Spawn {
                 _ => {
                     let (targets, connections): (Vec<_>, Vec<_>) = post.routes.into_iter().unzip();
                     let connection = *connections.first().expect("a consumer has targets");
-                    Box::new(Consumer::new(setup, post.number, connection, targets))
+                    Box::new(Consumer::new(setup, connection, targets))
                 }
             };
             Ok(Seat { party, produces: post.produces, next: None, done: false })

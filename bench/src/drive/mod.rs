@@ -128,11 +128,6 @@ impl Running {
         self.shared.running.load(Ordering::Acquire) == 0
     }
 
-    /// All that was due is answered or given up.
-    pub fn producers_are_done(&self) -> bool {
-        todo!()
-    }
-
     /// To be used again by the thread it came from.
     pub fn give_back(&self, thread: usize, mut tally: Tally) {
         tally.clear();
