@@ -194,13 +194,13 @@ fn judge(load: &Load, ours: &[Figures], theirs: &[Figures]) -> Vec<Judgement> {
     let Some(ratio) = interval(&ratios(ours, theirs, load.key)) else { return Vec::new() };
     let inside = ratio.pairs > 1 && ratio.low >= 1.0 - WITHIN && ratio.high <= 1.0 + WITHIN;
     let outside = ratio.pairs > 1 && (ratio.low > 1.0 + WITHIN || ratio.high < 1.0 - WITHIN);
-    let (held, verdict) = match (inside, outside) {
-        (true, _) => (Some(true), "agrees"),
-        (_, true) => (Some(false), "DOES NOT AGREE"),
-        _ => (None, "not shown"),
+    let held = match (inside, outside) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
     };
     let text = format!(
-        "{}: {:.3} to {THEIRS} ({:.3} to {:.3}); within 10 %: {verdict}",
+        "{}: {:.3} to {THEIRS} ({:.3} to {:.3}); goal within 10 %",
         load.figure, ratio.middle, ratio.low, ratio.high
     );
     let (figure, against) = (load.key.to_owned(), THEIRS.to_owned());

@@ -120,13 +120,8 @@ fn said(figure: &Figure, against: &str, ratio: Interval95, goal: Option<(f64, Op
     if ratio.pairs < 2 {
         text = format!("{}: {} {of} (one pair)", figure.title, short(ratio.middle));
     }
-    if let Some((bound, held, direction)) = goal {
-        let verdict = match held {
-            Some(true) => "holds",
-            Some(false) => "MISSED",
-            None => "not shown",
-        };
-        text.push_str(&format!("; goal {direction} {}: {verdict}", short(bound)));
+    if let Some((bound, _, direction)) = goal {
+        text.push_str(&format!("; goal {direction} {}", short(bound)));
     }
     Judgement {
         figure: figure.key.to_owned(),
