@@ -1,6 +1,6 @@
 //! The buffers that record sections are filled in: made once and used again.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::template::Shape;
 
@@ -46,7 +46,7 @@ pub(crate) enum Section {
     Filled(Buffer),
     Compressed(Vec<u8>),
     /// One that will be sent again.
-    Kept(Rc<[u8]>),
+    Kept(Arc<[u8]>),
 }
 
 impl Section {
