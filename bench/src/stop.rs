@@ -25,6 +25,11 @@ impl Stop {
         Ok(stop)
     }
 
+    /// Asks for an orderly end, as the signal of this number does.
+    pub fn ask(&self, signal: u8) {
+        self.0.store(usize::from(signal), Ordering::Relaxed);
+    }
+
     /// The number of the signal that came, if one did.
     pub fn signal(&self) -> Option<u8> {
         match self.0.load(Ordering::Relaxed) {

@@ -2,20 +2,25 @@
 //!
 //! Threads share nothing but the wish to stop. A *party* is a producer, or a consumer at one leader.
 
-pub mod connection;
+mod connection;
 pub mod consumer;
 pub mod judge;
-pub mod outbox;
-pub mod party;
-pub mod poll;
-pub mod producer;
-pub mod schedule;
+mod launch;
+mod outbox;
+mod party;
+mod poll;
+mod producer;
+mod schedule;
 pub mod tally;
-pub mod thread;
-pub mod window;
+mod thread;
+mod window;
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use judge::judge;
@@ -64,36 +69,92 @@ pub struct Setup {
     pub backlog_targets: Vec<TargetId>,
 }
 
-/// The threads of a run and their channel.
-pub struct Running {}
+/// What threads share: the wish to end.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    aborted: AtomicBool,
+    consumers_end: AtomicBool,
+    /// Threads whose producers are not done, and threads that run.
+    producing: AtomicUsize,
+    running: AtomicUsize,
+}
+
+impl Shared {
+    fn abort(&self) {
+        self.aborted.store(true, Ordering::Relaxed);
+    }
+
+    fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Relaxed)
+    }
+
+    /// The producers of one more thread are done.
+    fn producers_done(&self) {
+        self.producing.fetch_sub(1, Ordering::Release);
+    }
+
+    fn consumers_end(&self) -> bool {
+        self.consumers_end.load(Ordering::Relaxed)
+    }
+}
+
+/// The threads of a run and their channel. Dropped, it ends them at once.
+pub struct Running {
+    shared: Arc<Shared>,
+    intervals: Receiver<Interval>,
+    /// By thread: the way back for tallies.
+    returns: Vec<Sender<Tally>>,
+    threads: Vec<JoinHandle<ThreadEnd>>,
+}
 
 /// Spawns the threads, which connect; producers wait for the epoch.
-pub fn start(_setup: Arc<Setup>, _stop: Stop) -> Result<Running, Error> {
-    todo!()
+pub fn start(setup: Arc<Setup>, stop: Stop) -> Result<Running, Error> {
+    launch::launch(&setup, &stop)
 }
 
 impl Running {
     /// What a thread counted in a second; `None` if nothing came in time, or all threads have ended.
-    pub fn next(&self, _patience: Duration) -> Option<Interval> {
-        todo!()
+    pub fn next(&self, patience: Duration) -> Option<Interval> {
+        self.intervals.recv_timeout(patience).ok()
+    }
+
+    /// Nothing will be sent any more, and everything sent was answered.
+    pub fn producers_are_done(&self) -> bool {
+        self.shared.producing.load(Ordering::Acquire) == 0
     }
 
     /// Producers are done, and consumers too or asked to be.
     pub fn is_over(&self) -> bool {
-        todo!()
+        self.shared.running.load(Ordering::Acquire) == 0
     }
 
     /// To be used again by the thread it came from.
-    pub fn give_back(&self, _thread: usize, _tally: Tally) {
-        todo!()
+    pub fn give_back(&self, thread: usize, mut tally: Tally) {
+        tally.clear();
+        // A thread that has ended needs none.
+        let _ = self.returns[thread].send(tally);
     }
 
     /// Everything acknowledged has arrived, or patience has ended.
     pub fn end_consumers(&self) {
-        todo!()
+        self.shared.consumers_end.store(true, Ordering::Relaxed);
     }
 
-    pub fn finish(self) -> Vec<ThreadEnd> {
-        todo!()
+    pub fn finish(mut self) -> Vec<ThreadEnd> {
+        // Nobody takes intervals any more: threads must not wait for that.
+        self.intervals = mpsc::channel().1;
+        let threads = std::mem::take(&mut self.threads);
+        let join = |thread: JoinHandle<ThreadEnd>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        threads.into_iter().map(join).collect()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.threads.is_empty() {
+            self.shared.abort();
+            self.intervals = mpsc::channel().1;
+            self.threads.drain(..).for_each(|thread| drop(thread.join()));
+        }
     }
 }

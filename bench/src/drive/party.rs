@@ -8,7 +8,8 @@ use crate::verify::{Ledger, Received};
 pub(crate) trait Party {
     /// Its time has come, or the run begins. Says when it wants to be called next; `None`: only by an answer.
     fn due(&mut self, context: &mut Context) -> Result<Option<Nanos>, Error>;
-    /// A whole answer, from its correlation id on. Says the same.
+    /// A whole answer, from its correlation id on; an empty one for a request that gets no answer and has been written.
+    /// Says the same.
     fn answered(&mut self, answer: Answer, context: &mut Context) -> Result<Option<Nanos>, Error>;
     /// The connection is gone; what it had under way is in doubt.
     fn lost(&mut self, context: &mut Context);
