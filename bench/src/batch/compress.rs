@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::plan::Compression;
 
@@ -77,13 +77,13 @@ pub(crate) struct Cache {
 type Key = (usize, usize);
 
 struct Kept {
-    section: Rc<[u8]>,
+    section: Arc<[u8]>,
     last_use: u64,
 }
 
 impl Cache {
     /// The section that was kept for so many records of a template.
-    pub(crate) fn get(&mut self, key: Key) -> Option<Rc<[u8]>> {
+    pub(crate) fn get(&mut self, key: Key) -> Option<Arc<[u8]>> {
         let kept = self.kept.get_mut(&key)?;
         self.uses += 1;
         self.order.remove(&kept.last_use);
@@ -93,7 +93,7 @@ impl Cache {
     }
 
     /// Keeps one that `get` did not find.
-    pub(crate) fn keep(&mut self, key: Key, section: Rc<[u8]>, bytes_max: usize) {
+    pub(crate) fn keep(&mut self, key: Key, section: Arc<[u8]>, bytes_max: usize) {
         self.uses += 1;
         self.bytes += section.len();
         self.order.insert(self.uses, key);
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_one_that_was_used_longest_ago_goes() {
-        let section = |byte: u8| Rc::from(vec![byte; 100]);
+        let section = |byte: u8| Arc::from(vec![byte; 100]);
         let mut cache = Cache::default();
         cache.keep((0, 1), section(1), 250);
         cache.keep((0, 2), section(2), 250);

@@ -1,7 +1,7 @@
 //! Makes the section that is sent from one that was filled: as it is, compressed, or kept from an earlier time.
 
 use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::compress::{CACHE_BYTES_MAX, Cache, Compressor};
 use super::template::Shape;
@@ -35,7 +35,7 @@ impl Press {
     }
 
     /// A section of so many records of the next template, and whether it had to be compressed for this.
-    pub(crate) fn kept(&mut self, shape: &Shape, records: u32) -> io::Result<(Rc<[u8]>, bool)> {
+    pub(crate) fn kept(&mut self, shape: &Shape, records: u32) -> io::Result<(Arc<[u8]>, bool)> {
         let template = self.next_template % shape.templates();
         self.next_template = template + 1;
         let cache = self.cache.as_mut().expect("asked for where sections are kept only");
@@ -43,7 +43,7 @@ impl Press {
             return Ok((section, false));
         }
         let compressor = self.compressor.as_mut().expect("sections are kept where there is compression only");
-        let section: Rc<[u8]> = compressor.compress(shape.prefix(template, records))?.into();
+        let section: Arc<[u8]> = compressor.compress(shape.prefix(template, records))?.into();
         cache.keep((template, records as usize), section.clone(), self.cache_bytes_max);
         Ok((section, true))
     }
@@ -68,7 +68,6 @@ mod tests {
     use super::*;
     use crate::batch::sizes::SizeTable;
     use crate::plan::Produce;
-    use std::sync::Arc;
 
     #[test]
     fn templates_are_compressed_once_and_sent_in_turn() {
@@ -81,7 +80,7 @@ mod tests {
         assert!(!made && first != second);
         assert!(press.kept(&shape, full - 1).unwrap().1);
         (0..shape.templates() - 3).for_each(|_| drop(press.kept(&shape, full).unwrap()));
-        assert!(Rc::ptr_eq(&press.kept(&shape, full).unwrap().0, &first));
+        assert!(Arc::ptr_eq(&press.kept(&shape, full).unwrap().0, &first));
     }
 
     #[test]
