@@ -103,11 +103,11 @@ impl Plot {
                 Kind::Time => {
                     let (x, y) = (self.reach(|point| point.0), self.reach(|point| point.1));
                     let top = if y.end > 0.0 { y.end * 1.08 } else { 1.0 };
-                    self.draw(&root, 0.0..x.end.max(1.0), 0.0..top, &|second| number(*second), width)
+                    self.draw(&root, 0.0..x.end.max(1.0), 0.0..top, &tick, width)
                 }
                 Kind::LogTime => {
                     let (x, y) = (self.reach(|point| point.0), self.reach(|point| point.1));
-                    self.draw(&root, 0.0..x.end.max(1.0), decades(&y).log_scale(), &|second| number(*second), width)
+                    self.draw(&root, 0.0..x.end.max(1.0), decades(&y).log_scale(), &tick, width)
                 }
             };
             drawn.and_then(|()| root.present()).map_err(|error| error.to_string())?;
@@ -144,11 +144,11 @@ impl Plot {
             .axis_style(AXIS)
             .bold_line_style(GRID)
             .light_line_style(TRANSPARENT)
-            .label_style(("sans-serif", 13).into_font().color(&AXIS))
+            .label_style(("sans-serif", 15).into_font().color(&AXIS))
             .x_labels(if width > 600 { 10 } else { 5 })
             .y_labels(6)
             .x_label_formatter(x_label)
-            .y_label_formatter(&|value| number(*value))
+            .y_label_formatter(&tick)
             .draw()?;
         if let Some(at) = self.mark {
             let (foot, top) = (y_range.start, y_range.end);
@@ -167,6 +167,12 @@ impl Plot {
 fn decades(reach: &Range<f64>) -> Range<f64> {
     let start = 10_f64.powf(reach.start.max(1e-6).log10().floor());
     start..(reach.end * 1.2).max(start * 10.0)
+}
+
+/// A figure without digits that tell nothing.
+fn tick(value: &f64) -> String {
+    let text = number(*value);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// The quantile behind 1/(1 - quantile), in percent.
@@ -190,6 +196,10 @@ mod tests {
         assert_eq!(
             [1.0, 2.0, 10.0, 100.0, 1_000.0, 10_000.0].map(|x| percentile(&x)),
             ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"]
+        );
+        assert_eq!(
+            [0.0, 0.05, 0.5, 2.0, 10.0, 20_000.0].map(|value| tick(&value)),
+            ["0", "0.05", "0.5", "2", "10", "20,000"]
         );
         assert_eq!(decades(&(0.6..0.7)), 0.1..1.0);
         assert_eq!(decades(&(2.0..500.0)), 1.0..600.0);
