@@ -181,7 +181,8 @@ pub enum Begin {
 }
 
 impl Plan {
-    /// A run of a command with all its defaults: one topic of its own with one partition, verified.
+    /// A run of a command with all its defaults: one topic of its own with one partition, verified. What is only read
+    /// is read once, from its beginning, however long that takes.
     pub fn new(command: &str, server: &str) -> Plan {
         let (produces, consumes) = (command != "consume", command != "produce");
         let from = if produces { Begin::End } else { Begin::Beginning };
@@ -191,8 +192,8 @@ impl Plan {
             topics: Topics::Own { count: 1, partitions: 1, replication_factor: 1, configs: Vec::new(), keep: false },
             produce: produces.then(Produce::default),
             consume: consumes.then(|| Consume { from, ..Consume::default() }),
-            warm_up: Duration::from_secs(5),
-            duration: Some(Duration::from_secs(30)),
+            warm_up: if produces { Duration::from_secs(5) } else { Duration::ZERO },
+            duration: produces.then_some(Duration::from_secs(30)),
             records: None,
             threads: None,
             cores: Vec::new(),

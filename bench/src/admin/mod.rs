@@ -79,7 +79,9 @@ impl Cluster {
 
     fn producer_id(&mut self) -> Result<(i64, i16), Error> {
         const TRANSACTION_TIMEOUT_MS: i32 = 60_000;
-        let request = InitProducerIdRequest::default().with_transaction_timeout_ms(TRANSACTION_TIMEOUT_MS);
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(None)
+            .with_transaction_timeout_ms(TRANSACTION_TIMEOUT_MS);
         let answer = self.bootstrap.call(&request)?;
         check(answer.error_code, None, || "an id for a producer".to_owned())?;
         Ok((answer.producer_id.0, answer.producer_epoch))

@@ -88,7 +88,8 @@ impl Meter {
             second.rss_bytes = process.resident();
             // A process that has ended has no more CPU time to tell.
             if let Ok(now) = cpu_seconds(process.pid) {
-                second.broker_cpu_seconds = Some(now - last_cpu);
+                // The kernel counts in steps of 10 ms.
+                second.broker_cpu_seconds = Some(((now - last_cpu) * 100.0).round() / 100.0);
                 cpu = now;
             }
         }

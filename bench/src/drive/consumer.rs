@@ -49,6 +49,8 @@ pub struct Consumer {
     out_of_range: Vec<usize>,
     /// How often everything up to the ends is still to be read; `None`: until told to end.
     passes_left: Option<u32>,
+    /// A backlog is drained while the load is measured, not before.
+    begins: Nanos,
     /// A request is under way.
     asked: bool,
     done: bool,
@@ -92,6 +94,8 @@ impl Consumer {
             let target = &setup.targets[id as usize];
             places.entry(target.topic.clone()).or_default().insert(target.partition, place);
         }
+        let drains_backlog = targets.iter().any(|target| setup.backlog_targets.contains(target));
+        let measured = measured(plan);
         let sessions = consume.sessions && setup.fetch_version >= SESSIONS_SINCE;
         let reads_at_rest = plan.produce.is_none() && plan.duration.is_none() && plan.records.is_none();
         Consumer {
@@ -103,10 +107,11 @@ impl Consumer {
             resets: 0,
             out_of_range: Vec::new(),
             passes_left: reads_at_rest.then_some(consume.passes),
+            begins: if drains_backlog { measured.0 } else { Nanos(0) },
             asked: false,
             done: false,
             wanted: Vec::with_capacity(targets.len()),
-            measured: measured(plan),
+            measured,
         }
     }
 
@@ -332,6 +337,9 @@ impl Consumer {
 
 impl Party for Consumer {
     fn due(&mut self, context: &mut Context) -> Result<Option<Nanos>, Error> {
+        if self.begins > context.now {
+            return Ok(Some(self.begins));
+        }
         if !self.asked && !self.done {
             self.ask(context);
         }

@@ -24,7 +24,7 @@ const PARTITIONS_MAX: usize = 32;
 /// Bytes of one answer, and at least so many of each partition.
 const ANSWER_BYTES: i32 = 32 << 20;
 const PARTITION_BYTES_MIN: i32 = 1 << 20;
-const MAX_WAIT_MS: i32 = 500;
+const MAX_WAIT_MS: i32 = 200;
 /// Answers one after another that bring nothing new: then what is missing is missing.
 const IDLE_ANSWERS_MAX: u32 = 10;
 const OFFSET_OUT_OF_RANGE: i16 = 1;

@@ -53,7 +53,8 @@ fn respond(shared: &Shared, request: Request, version: i16) -> Response {
         Request::CreateTopics(request) => create(shared, &request, version).into(),
         Request::DeleteTopics(request) => delete(shared, &request).into(),
         Request::ListOffsets(request) => list_offsets(shared, &request).into(),
-        Request::InitProducerId(_) => {
+        Request::InitProducerId(request) => {
+            assert_eq!(request.transactional_id, None, "the generator makes no transactions");
             let mut state = shared.lock();
             state.producer_ids += 1;
             let response = InitProducerIdResponse::default().with_producer_id(ProducerId(state.producer_ids));
