@@ -52,7 +52,10 @@ mod tests {
     fn it_is_zero_until_the_epoch_and_rises_after_it() {
         let hour = Epoch::after(Duration::from_secs(3600));
         assert_eq!((hour.now(), hour.is_ahead()), (Nanos(0), true));
-        assert!(hour.until(Nanos(1_000_000_000)) > Duration::from_secs(3590) && hour.until(Nanos(u64::MAX)) > Duration::ZERO);
+        assert!(
+            hour.until(Nanos(1_000_000_000)) > Duration::from_secs(3590)
+                && hour.until(Nanos(u64::MAX)) > Duration::ZERO
+        );
         let epoch = Epoch::after(Duration::ZERO);
         let first = epoch.now();
         while epoch.now() == first {}

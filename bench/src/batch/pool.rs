@@ -8,8 +8,6 @@ use super::template::Shape;
 #[derive(Debug)]
 pub(crate) struct Buffer {
     pub(super) bytes: Vec<u8>,
-    /// Which template the bytes are a copy of, where there are templates.
-    pub(super) template: usize,
     pub(super) len: usize,
     pub(super) records: u32,
     /// Bytes of keys and values.
@@ -19,10 +17,6 @@ pub(crate) struct Buffer {
 impl Buffer {
     pub(crate) fn section(&self) -> &[u8] {
         &self.bytes[..self.len]
-    }
-
-    pub(crate) fn template(&self) -> usize {
-        self.template
     }
 
     pub(crate) fn records(&self) -> u32 {

@@ -68,7 +68,6 @@ mod tests {
     use super::*;
     use crate::batch::sizes::SizeTable;
     use crate::plan::Produce;
-    use std::sync::Arc;
 
     #[test]
     fn templates_are_compressed_once_and_sent_in_turn() {

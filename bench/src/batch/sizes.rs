@@ -60,10 +60,6 @@ impl SizeTable {
             Self::Drawn { largest, .. } => *largest,
         }
     }
-
-    pub(crate) fn is_fixed(&self) -> bool {
-        matches!(self, Self::Fixed(_))
-    }
 }
 
 fn draw(one: impl FnMut() -> u32) -> Vec<u32> {

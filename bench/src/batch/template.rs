@@ -88,7 +88,8 @@ impl Shape {
                 break;
             }
             payloads.fill(&mut value);
-            let place = append_record(&mut first, layout.records.len() as u32, self.keyed.then_some([b'0'; KEY_LEN]), &value);
+            let place =
+                append_record(&mut first, layout.records.len() as u32, self.keyed.then_some([b'0'; KEY_LEN]), &value);
             layout.records.push(place);
         }
         let count = (TEMPLATES_BYTES_MAX / first.len()).clamp(1, TEMPLATES);
@@ -111,20 +112,18 @@ impl Shape {
     pub(crate) fn buffer_len(&self) -> usize {
         match &self.kind {
             Kind::Templates { sections, .. } => sections[0].len(),
-            Kind::Assembled { .. } => {
-                self.section_max.max(self.sizes.largest() as usize + KEY_LEN + RECORD_ROOM)
-            }
+            Kind::Assembled { .. } => self.section_max.max(self.sizes.largest() as usize + KEY_LEN + RECORD_ROOM),
         }
     }
 
     /// A buffer whose memory has been touched; which template it is a copy of follows from its number.
     pub(crate) fn buffer(&self, number: usize) -> Buffer {
-        let (template, bytes) = match &self.kind {
-            Kind::Templates { sections, .. } => (number % sections.len(), sections[number % sections.len()].clone()),
+        let bytes = match &self.kind {
+            Kind::Templates { sections, .. } => sections[number % sections.len()].clone(),
             // Not zeros, which the kernel would hand out without touching them.
-            Kind::Assembled { .. } => (0, vec![1; self.buffer_len()]),
+            Kind::Assembled { .. } => vec![1; self.buffer_len()],
         };
-        Buffer { bytes, template, len: 0, records: 0, payload_bytes: 0 }
+        Buffer { bytes, len: 0, records: 0, payload_bytes: 0 }
     }
 
     /// How many templates there are; none where records are assembled.

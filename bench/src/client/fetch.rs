@@ -281,7 +281,8 @@ mod tests {
             assert_eq!((read.session_id, read.session_epoch), expected);
             let names: Vec<&[u8]> = read.topics.iter().map(|topic| name(body, &topic.topic)).collect();
             assert_eq!(names, [&b"a"[..], b"bb"]);
-            let partitions = read.partitions.iter().map(|one| (one.topic, one.index.0, one.fetch_offset, one.max_bytes));
+            let partitions =
+                read.partitions.iter().map(|one| (one.topic, one.index.0, one.fetch_offset, one.max_bytes));
             assert_eq!(partitions.collect::<Vec<_>>(), [(0, 0, 10, 3), (0, 3, 11, 3), (1, 1, 12, 3)]);
             let forgotten: Vec<_> = read.forgotten.iter().map(|one| (name(body, &one.topic), one.index.0)).collect();
             assert_eq!(forgotten, if version >= SESSIONS_SINCE { vec![(&b"bb"[..], 1)] } else { vec![] });
@@ -306,14 +307,8 @@ mod tests {
             assert_eq!(head, AnswerHead { error: 0, session });
             assert_eq!(seen.len(), 2);
             let log_start = if version >= 5 { 2 } else { -1 };
-            let whole = AnswerPartition {
-                topic: b"a",
-                index: 3,
-                error: 0,
-                high_watermark: 8,
-                log_start,
-                records: &records,
-            };
+            let whole =
+                AnswerPartition { topic: b"a", index: 3, error: 0, high_watermark: 8, log_start, records: &records };
             assert_eq!(seen[0], whole);
             assert_eq!((seen[1].index, seen[1].error, seen[1].records.len()), (4, 1, 0));
         }

@@ -6,9 +6,6 @@ use duramen_wire::slices::Slices;
 use super::Malformed;
 use super::encode::RequestWriter;
 
-/// Bytes that a request needs beside its batches and names, generously.
-pub(crate) const HEAD_ROOM: usize = 128;
-
 /// One batch of a request. Batches of one topic stand together, and no partition comes twice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part<'a> {
@@ -109,8 +106,11 @@ mod tests {
 
     /// A request as it goes over the wire, with its sections in place.
     fn request(version: i16) -> Vec<u8> {
-        let part = |(topic, partition, header, section): (&'static str, i32, &'static [u8], &[u8])| {
-            Part { topic, partition, header, section_len: section.len() }
+        let part = |(topic, partition, header, section): (&'static str, i32, &'static [u8], &[u8])| Part {
+            topic,
+            partition,
+            header,
+            section_len: section.len(),
         };
         let (mut out, mut cuts) = (Vec::new(), Vec::new());
         write(&mut out, version, -1, 1_500, &PARTS.map(part), |at| cuts.push(at));
@@ -158,8 +158,10 @@ mod tests {
             encoder.partition(&good);
             encoder.finish(0, &[]);
             let mut read = Vec::new();
-            answer(&frame[4..], version, |part| read.push((part.topic.to_vec(), part.partition, part.error, part.base_offset)))
-                .unwrap();
+            answer(&frame[4..], version, |part| {
+                read.push((part.topic.to_vec(), part.partition, part.error, part.base_offset))
+            })
+            .unwrap();
             let expected = [(b"a".to_vec(), 3, 0, 99), (b"a".to_vec(), 4, 10, -1), (b"bb".to_vec(), 3, 0, 99)];
             assert_eq!(read, expected, "{version}");
             for length in 4..frame.len() - 5 {

@@ -56,7 +56,9 @@ fn cpu_model(cpuinfo: &str) -> String {
         Some(line.split_once(':')?.1.trim().to_owned())
     };
     // Of ARM there are only numbers.
-    of("model name").or_else(|| Some(format!("{} CPU part {}", std::env::consts::ARCH, of("CPU part")?))).unwrap_or_default()
+    of("model name")
+        .or_else(|| Some(format!("{} CPU part {}", std::env::consts::ARCH, of("CPU part")?)))
+        .unwrap_or_default()
 }
 
 /// What the machine runs on, if it is virtual.

@@ -126,7 +126,11 @@ impl Process {
     fn start(pid: u32, notes: &mut Vec<String>) -> Result<Process, Error> {
         let gone = |error: std::io::Error| Error::Process {
             what: format!("process {pid} cannot be measured"),
-            reason: if error.kind() == std::io::ErrorKind::NotFound { "there is none".to_owned() } else { plain(&error) },
+            reason: if error.kind() == std::io::ErrorKind::NotFound {
+                "there is none".to_owned()
+            } else {
+                plain(&error)
+            },
         };
         let cpu = process::cpu_time(pid).map_err(gone)?;
         let disk = process::disk_bytes(pid).ok();

@@ -113,7 +113,10 @@ mod tests {
     #[test]
     fn names_with_parentheses_do_not_confuse() {
         let text = "7 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 1900 20";
-        assert_eq!((stat_field(text, 14), stat_field(text, 15), stat_field(text, 22)), (Some(11), Some(12), Some(1900)));
+        assert_eq!(
+            (stat_field(text, 14), stat_field(text, 15), stat_field(text, 22)),
+            (Some(11), Some(12), Some(1900))
+        );
     }
 
     #[test]

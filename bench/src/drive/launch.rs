@@ -229,9 +229,8 @@ fn default_threads(plan: &Plan) -> usize {
         return plan.cores.len();
     }
     let cpus = available_parallelism().map_or(1, |cpus| cpus.get());
-    let is_here = |server: &String| {
-        ["localhost:", "127.", "[::1]:"].into_iter().any(|loopback| server.starts_with(loopback))
-    };
+    let is_here =
+        |server: &String| ["localhost:", "127.", "[::1]:"].into_iter().any(|loopback| server.starts_with(loopback));
     let shares = plan.broker.pid.is_some() || plan.broker.start.is_some() || plan.servers.iter().any(is_here);
     if shares { (cpus / 2).max(1) } else { cpus }
 }
@@ -271,7 +270,8 @@ fn allowances(setup: &Setup, rosters: &[Roster], shapes: &[Option<Shape>]) -> Re
         }
         let spreads = produce.keys.is_some() || produce.partitioner == Partitioner::RoundRobin;
         let under_way = (produce.in_flight.max(1) * produce.batches_per_request.max(1)) as usize;
-        let of_post = |post: &Post| under_way * if spreads { 2 } else { 1 } + if spreads { post.routes.len() } else { 0 };
+        let of_post =
+            |post: &Post| under_way * if spreads { 2 } else { 1 } + if spreads { post.routes.len() } else { 0 };
         let posts = roster.posts.iter().filter(|post| post.produces);
         let needed: usize = posts.map(of_post).sum();
         let buffers_max = if keeps_sections(plan, produce, shape) { 0 } else { needed.min(fits) };
@@ -340,9 +340,7 @@ impl Spawn {
         };
         let seat = |post: Post| {
             let party: Box<dyn Party> = match (&workshop, post.produces) {
-                (Some(workshop), true) => {
-                    Box::new(Producer::new(setup, workshop.clone(), post.number, &post.routes)?)
-                }
+                (Some(workshop), true) => Box::new(Producer::new(setup, workshop.clone(), post.number, &post.routes)?),
                 _ => {
                     let (targets, connections): (Vec<_>, Vec<_>) = post.routes.into_iter().unzip();
                     let connection = *connections.first().expect("a consumer has targets");

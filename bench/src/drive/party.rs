@@ -1,6 +1,6 @@
 //! What a thread runs: something that sends requests when its time has come, and takes their answers.
 
-use super::{ConnectionId, Outbox, PartyId, Tally};
+use super::{Outbox, PartyId, Tally};
 use crate::Error;
 use crate::clock::Nanos;
 use crate::verify::{Ledger, Received};
@@ -17,7 +17,6 @@ pub(crate) trait Party {
 }
 
 pub(crate) struct Answer<'a> {
-    pub connection: ConnectionId,
     /// Of the request.
     pub token: u64,
     /// When the request's first byte was handed to the kernel.

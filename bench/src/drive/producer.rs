@@ -8,8 +8,6 @@ mod answers;
 mod dispatch;
 mod spread;
 mod sticky;
-#[cfg(test)]
-mod tests;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -123,9 +121,10 @@ impl Producer {
         routes: &[(TargetId, ConnectionId)],
     ) -> Result<Self, Error> {
         let produce = plan_of(setup);
-        let keys = produce.keys.as_ref().map(|keys| {
-            Keys::new(keys, setup.plan.seed.wrapping_mul(0x9e37_79b9).wrapping_add(u64::from(number)))
-        });
+        let keys = produce
+            .keys
+            .as_ref()
+            .map(|keys| Keys::new(keys, setup.plan.seed.wrapping_mul(0x9e37_79b9).wrapping_add(u64::from(number))));
         let spreads = keys.is_some() || produce.partitioner == Partitioner::RoundRobin;
         let route = |&(target, connection)| Route { target, connection, base_sequence: 0 };
         let routes: Vec<_> = routes.iter().map(route).collect();

@@ -24,10 +24,6 @@ impl Schedule {
         schedule
     }
 
-    pub(crate) fn total(&self) -> u64 {
-        self.total
-    }
-
     #[inline]
     pub(crate) fn due(&self, sequence: u64) -> Nanos {
         Nanos((self.first_ns + sequence as f64 * self.step_ns) as u64)
@@ -128,9 +124,9 @@ mod tests {
 
     #[test]
     fn the_end_is_kept_exactly() {
-        let total = |producer| Schedule::new(1_000.0, producer, 3, Some(Nanos(10 * SECOND)), None).total();
+        let total = |producer| Schedule::new(1_000.0, producer, 3, Some(Nanos(10 * SECOND)), None).total;
         assert_eq!((0..3).map(total).collect::<Vec<_>>(), [3_334, 3_333, 3_333]);
-        let some = |producer| Schedule::new(1_000.0, producer, 3, Some(Nanos(10 * SECOND)), Some(8)).total();
+        let some = |producer| Schedule::new(1_000.0, producer, 3, Some(Nanos(10 * SECOND)), Some(8)).total;
         assert_eq!((0..3).map(some).collect::<Vec<_>>(), [3, 3, 2]);
     }
 

@@ -243,7 +243,7 @@ impl Worker {
                 let me = request.party;
                 let mut context = Context { now, me, out: &mut self.out, interval, measured, ledger, received };
                 let frame = self.connections[connection as usize].bytes(range);
-                let answer = Answer { connection, token: request.token, sent: request.sent, frame };
+                let answer = Answer { token: request.token, sent: request.sent, frame };
                 let next = self.seats[me as usize].party.answered(answer, &mut context)?;
                 self.schedule(me, next);
                 self.call_waiting(connection, now)?;
@@ -304,7 +304,7 @@ impl Worker {
             self.out.now = now;
             self.out.windows.leave(connection, now);
             let (party, mut context) = self.call(request.party, now);
-            let answer = Answer { connection, token: request.token, sent: request.sent, frame: &[] };
+            let answer = Answer { token: request.token, sent: request.sent, frame: &[] };
             let next = party.answered(answer, &mut context)?;
             self.schedule(request.party, next);
             self.call_waiting(connection, now)?;

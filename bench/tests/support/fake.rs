@@ -34,7 +34,10 @@ pub enum Misdeed {
     /// Closes the connection instead of answering.
     Close(u64),
     /// Answers nothing for a while, so long after the first batch.
-    Pause { after: Duration, lasts: Duration },
+    Pause {
+        after: Duration,
+        lasts: Duration,
+    },
     /// Puts its own time into every batch.
     OwnTime,
     /// Removes what lies before this batch once it has come.

@@ -15,9 +15,9 @@ use duramen_wire::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use duramen_wire::messages::{
-    ApiVersionsResponse, BrokerId, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
-    InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse, ProducerId,
-    Request, Response, StrBytes, TopicName, decode_request, encode_response,
+    ApiVersionsResponse, BrokerId, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
+    DeleteTopicsResponse, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
+    MetadataResponse, ProducerId, Request, Response, StrBytes, TopicName, decode_request, encode_response,
 };
 use duramen_wire::produce;
 use duramen_wire::slices::Slices;
@@ -191,8 +191,7 @@ fn fetch(shared: &Shared, bytes: &[u8], header: &RequestHeader) -> Vec<u8> {
     let (mut out, mut splices) = (Vec::new(), Vec::new());
     let head = fetch::ResponseHead::default();
     let (version, id) = (header.version, header.correlation_id);
-    let mut encoder =
-        fetch::ResponseEncoder::begin(&mut out, &mut splices, version, id, &head, request.topics.len());
+    let mut encoder = fetch::ResponseEncoder::begin(&mut out, &mut splices, version, id, &head, request.topics.len());
     for topic in &request.topics {
         encoder.topic(fetch::TopicName::Name(name(bytes, &topic.topic).as_bytes()), topic.partitions.len());
         for at in topic.partitions.clone() {

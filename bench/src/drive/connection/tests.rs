@@ -1,7 +1,7 @@
 //! Frames are written whole and in order however little the socket takes, and answers are found however they arrive.
 
 use super::*;
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 
 use crate::batch::pool::Section;
 use crate::client::encode::RequestWriter;
@@ -76,8 +76,7 @@ fn answers_are_found_however_they_arrive() {
         let lengths = [3, 0, 500, 10, 70_000, 1];
         (0..lengths.len() as u64).for_each(|token| ours.push(frame(token, b"x", true)));
         ours.flush(&mut out, || Nanos(5)).unwrap();
-        let bytes: Vec<u8> =
-            lengths.iter().enumerate().flat_map(|(id, length)| answer(id as i32, *length)).collect();
+        let bytes: Vec<u8> = lengths.iter().enumerate().flat_map(|(id, length)| answer(id as i32, *length)).collect();
         let writer = std::thread::spawn(move || {
             bytes.chunks(700).for_each(|piece| theirs.write_all(piece).unwrap());
             theirs
@@ -93,7 +92,9 @@ fn answers_are_found_however_they_arrive() {
             }
         }
         assert_eq!(found, lengths, "{receive}");
-        drop(writer.join().unwrap());
+        // Not dropped, which would reset the connection: what was sent has not been read.
+        let theirs = writer.join().unwrap();
+        theirs.shutdown(Shutdown::Write).unwrap();
         let ended = std::iter::repeat_with(|| ours.receive(&mut spares)).find(|outcome| outcome.is_err());
         assert!(matches!(ended, Some(Err(Broken::Io(error))) if error.kind() == ErrorKind::UnexpectedEof));
         assert_eq!((ours.received.len(), spares.len()), (receive, usize::from(receive < 70_000)));
@@ -118,5 +119,8 @@ fn what_gets_no_answer_is_told_when_it_is_written() {
     ours.push(frame(8, b"x", false));
     ours.flush(&mut Outbox::default(), || Nanos(5)).unwrap();
     assert!(ours.under_way.is_empty() && ours.owed_since().is_none());
-    assert_eq!(ours.unanswered.iter().map(|request| (request.token, request.sent)).collect::<Vec<_>>(), [(8, Nanos(5))]);
+    assert_eq!(
+        ours.unanswered.iter().map(|request| (request.token, request.sent)).collect::<Vec<_>>(),
+        [(8, Nanos(5))]
+    );
 }

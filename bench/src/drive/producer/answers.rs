@@ -2,8 +2,9 @@
 
 use super::{Producer, Sent, Sequences};
 use crate::Error;
+use crate::admin::code_name;
+use crate::client::Malformed;
 use crate::client::produce::{Produced, answer as read};
-use crate::client::{Malformed, error_name};
 use crate::clock::Nanos;
 use crate::drive::schedule::Pacer;
 use crate::drive::{Answer, Context};
@@ -128,9 +129,8 @@ impl Producer {
 impl Sequences {
     fn iter(&self, records: u32) -> impl Iterator<Item = u64> {
         let distances = self.distances.as_deref();
-        (0..records).map(move |at| {
-            self.first + distances.map_or(u64::from(at), |distances| u64::from(distances[at as usize]))
-        })
+        (0..records)
+            .map(move |at| self.first + distances.map_or(u64::from(at), |distances| u64::from(distances[at as usize])))
     }
 }
 
@@ -143,7 +143,7 @@ fn refused(produced: &Produced) -> Error {
     };
     Error::Refused {
         what: format!("a batch for {}:{}", String::from_utf8_lossy(produced.topic), produced.partition),
-        code: error_name(produced.error),
+        code: code_name(produced.error),
         remedy: remedy.map(str::to_owned),
     }
 }

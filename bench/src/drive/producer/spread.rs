@@ -204,7 +204,8 @@ impl Producer {
             let stamp = Stamp { run: self.setup.run, producer: self.number, sequence, due };
             self.workshop.shape.push(&mut open.buffer, stamp, key);
             open.distances.push((sequence - open.first) as u32);
-            if !self.workshop.shape.fits(&open.buffer, self.number, sequence + 1) && self.workshop.shape.templates() > 0 {
+            if !self.workshop.shape.fits(&open.buffer, self.number, sequence + 1) && self.workshop.shape.templates() > 0
+            {
                 spread.close(route, due);
             }
         }
