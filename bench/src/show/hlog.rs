@@ -121,7 +121,6 @@ mod tests {
                     ));
                 }
                 LogEntry::StartTime(time) | LogEntry::BaseTime(time) => heads.push(time.as_millis()),
-                _ => {}
             }
         }
         assert_eq!(heads, [1_700_000_000_500; 2]);
