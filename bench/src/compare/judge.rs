@@ -43,6 +43,9 @@ fn of_goal(figure: &Figure, goal: &Goal, row: &RowResult, mine: &SideResult, all
     }
 }
 
+/// The widest interval that is told, high by low.
+const TELLING_MAX: f64 = 10.0;
+
 /// What a figure without a second side is compared with.
 const ITSELF: &str = "";
 
@@ -115,11 +118,7 @@ fn flat(figure: &Figure, rows: &[String], within: f64, side: &str, all: &Results
 /// A judgement in words; `goal` is the bound, whether it held, and its direction.
 fn said(figure: &Figure, against: &str, ratio: Interval95, goal: Option<(f64, Option<bool>, &str)>) -> Judgement {
     let of = if against.is_empty() { figure.unit.to_owned() } else { format!("to {against}") };
-    let mut text =
-        format!("{}: {} {of} ({} to {})", figure.title, short(ratio.middle), short(ratio.low), short(ratio.high));
-    if ratio.pairs < 2 {
-        text = format!("{}: {} {of} (one pair)", figure.title, short(ratio.middle));
-    }
+    let mut text = format!("{}: {} {of} ({})", figure.title, short(ratio.middle), range(&ratio));
     if let Some((bound, _, direction)) = goal {
         text.push_str(&format!("; goal {direction} {}", short(bound)));
     }
@@ -130,6 +129,15 @@ fn said(figure: &Figure, against: &str, ratio: Interval95, goal: Option<(f64, Op
         goal: goal.map(|(bound, ..)| bound),
         held: goal.and_then(|(_, held, _)| held),
         text,
+    }
+}
+
+/// The interval in words; one that reaches over a factor of ten says nothing.
+fn range(ratio: &Interval95) -> String {
+    match ratio.pairs {
+        1 => "one pair".to_owned(),
+        pairs if ratio.high > ratio.low * TELLING_MAX => format!("{pairs} pairs that differ too much to tell"),
+        _ => format!("{} to {}", short(ratio.low), short(ratio.high)),
     }
 }
 

@@ -30,15 +30,16 @@ pub fn produced(outcome: &Outcome) -> Figures {
     let mut figures = common(outcome);
     let Some(counts) = &outcome.produced else { return figures };
     let records = whole_run(outcome.series.iter().map(|second| second.produced).sum(), counts.records);
-    let per_request = counts.records as f64 / (counts.requests.max(1)) as f64;
+    let per_request = (counts.requests > 0).then(|| counts.records as f64 / counts.requests as f64);
     put(&mut figures, "rate_millions", Some(counts.records_per_second / MILLION));
     put(&mut figures, "kept_rate", Some(counts.records_per_second));
-    put(&mut figures, "records_per_request", Some(per_request));
+    put(&mut figures, "records_per_request", per_request);
     if records > 0.0 {
         put(&mut figures, "generator_per_million", Some(outcome.generator.cpu_seconds * MILLION / records));
         let broker = broker_seconds(outcome);
         put(&mut figures, "cpu_per_million", broker.map(|seconds| seconds * MILLION / records));
-        put(&mut figures, "cpu_us_per_request", broker.map(|seconds| seconds * MILLION / records * per_request));
+        let a_record = broker.map(|seconds| seconds * MILLION / records);
+        put(&mut figures, "cpu_us_per_request", a_record.zip(per_request).map(|(cpu, records)| cpu * records));
         put(&mut figures, "millions_per_core", broker.map(|seconds| records / MILLION / seconds));
     }
     figures

@@ -171,7 +171,7 @@ fn performance(context: &RowContext, side: &Side, topic: &str, records: u64) -> 
         return Err(failed(format!("it sent {sent} of {records} records")));
     }
     let mut outcome = Outcome { cost: Some(cost), ..Outcome::default() };
-    outcome.produced = Some(Counts { records, requests: records, records_per_second: rate, ..Counts::default() });
+    outcome.produced = Some(Counts { records, records_per_second: rate, ..Counts::default() });
     outcome.generator = Generator { cpu_seconds, ..Generator::default() };
     outcome.verification.acknowledged = sent;
     Ok(outcome)
