@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use duramen::serve::{self, LogFormat, Options};
 use duramen::{errors, log_command};
+use duramen_bench::command as bench;
 use duramen_tools::{consume, group, produce, topic};
 
 /// A Kafka-protocol broker with a durable log on every core, and the commands to work with it.
@@ -27,6 +28,8 @@ enum Command {
     Group(group::Command),
     #[command(subcommand)]
     Log(log_command::Command),
+    #[command(subcommand)]
+    Bench(bench::Command),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Command::Consume(command) => duramen_tools::report(consume::run(command)),
         Command::Log(command) => log_command::run(&command),
         Command::Group(command) => duramen_tools::report(group::run(command)),
+        Command::Bench(command) => bench::run_command(command),
     }
 }
 

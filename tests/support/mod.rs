@@ -86,6 +86,11 @@ impl Broker {
         self.process.as_ref().expect("the broker runs").signal("TERM");
     }
 
+    /// Sends a signal by its name, such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        self.process.as_ref().expect("the broker runs").signal(name);
+    }
+
     /// Waits until the process is gone.
     pub fn wait_for_end(&mut self) -> ExitStatus {
         self.process.take().expect("the broker runs").ended()

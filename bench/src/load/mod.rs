@@ -4,6 +4,7 @@
 mod client;
 mod consume;
 mod idle;
+mod latency;
 mod produce;
 mod tally;
 mod topic;

@@ -10,9 +10,9 @@ use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use serde::Serialize;
 
 use super::client::{Common, partitions, records_ever};
+use super::latency::{Latencies, Summary};
 use super::tally::Tally;
 use crate::cpu;
-use crate::latency::{Latencies, Summary};
 
 /// A run ends unfinished when nothing was acknowledged for so long.
 const STALL_MAX: Duration = Duration::from_secs(30);

@@ -8,7 +8,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::statistics::Statistics;
 
-use crate::latency::{Latencies, Summary};
+use super::latency::{Latencies, Summary};
 
 /// How librdkafka's statistics call a Produce request.
 const PRODUCE: &str = "Produce";

@@ -1,0 +1,1 @@
+//! The little of the Kafka protocol that a limit speaks.

@@ -1,0 +1,1 @@
+//! One thread over blocking sockets and files.

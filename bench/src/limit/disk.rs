@@ -1,0 +1,1 @@
+//! The disk read past the page cache, as fast as it goes.

@@ -1,0 +1,1 @@
+//! Records handed on from memory to waiting fetches.

@@ -1,0 +1,1 @@
+//! One thread over io_uring: multishot receives, direct writes, sends.
