@@ -243,7 +243,9 @@ pub fn notes(outcome: &Outcome) -> Vec<String> {
     }
     if outcome.generator.stalled_seconds > 0.0 {
         let seconds = number(outcome.generator.stalled_seconds);
-        notes.push(format!("batches that were ready waited {seconds} s in all, for a free place under way or a free buffer"));
+        notes.push(format!(
+            "batches that were ready waited {seconds} s in all, for a free place under way or a free buffer"
+        ));
     }
     if let Some(cost) = &outcome.cost {
         notes.extend(cost.notes.iter().cloned());
