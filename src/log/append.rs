@@ -167,11 +167,10 @@ impl<D: Disk> Inner<D> {
         batch::set_base_offset_and_epoch(&mut placed, at.offset, epoch);
         let pieces = std::iter::once(&placed[..]).chain(batch.pieces(PLACED_LEN..batch.len()));
         let mut taken = self.shard.memory.taken.borrow_mut();
-        let appended = &self.shard.counters.bytes_appended;
-        state.tail.append(at, pieces, appended.get(), || taken.pop().expect("the chunks were counted before"));
+        state.tail.append(at, pieces, || taken.pop().expect("the chunks were counted before"));
         let placed = BatchHeader { base_offset: at.offset, leader_epoch: epoch, ..*header };
         state.note(&placed, now_ms);
-        appended.add(len);
+        self.shard.counters.bytes_appended.add(len);
         let last_offset = placed.last_offset();
         Appended { base_offset: at.offset, last_offset, end: last_offset.plus(1), duplicate: false }
     }

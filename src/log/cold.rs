@@ -177,7 +177,9 @@ impl<D: Disk> Inner<D> {
 
     async fn read_cold(&self, wanted: &Wanted, out: &mut ReadOut) -> Result<ReadKind<D>, Error> {
         let place = self.place_of(wanted.from).await?;
-        self.shard.has_read_cold(self.state.borrow().distance_of(&place));
+        if let Some(distance) = self.state.borrow().distance_of(&place) {
+            self.shard.has_read_cold(distance);
+        }
         if place.sealed
             && place.exact
             && let Some((file, range)) = self.find_cached(&place, wanted).await?
@@ -271,10 +273,10 @@ impl<D: Disk> Inner<D> {
 }
 
 impl State {
-    /// Bytes from a place to the end.
-    fn distance_of(&self, place: &Place) -> u64 {
-        let segment = &self.segments[self.segment_of(place.segment)];
-        self.appended.pos.saturating_sub(segment.start + place.position)
+    /// Bytes from a place to the end; `None` if its segment has gone meanwhile.
+    fn distance_of(&self, place: &Place) -> Option<u64> {
+        let segment = self.segments.iter().find(|segment| segment.base == place.segment)?;
+        Some(self.appended.pos.saturating_sub(segment.start + place.position))
     }
 
     /// Where to look for `from`, and what of the segment's index would say it better.

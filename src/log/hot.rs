@@ -90,13 +90,12 @@ impl<D: Disk> Shard<D> {
 
     /// Tells the observer if somebody starves and chunks may be had again.
     pub fn feed(&self) {
-        let fed = || {
-            !self.memory.evictable.borrow().is_empty() || {
-                let mut pool = self.memory.pool.borrow_mut();
-                pool.reclaim();
-                pool.available() > 0
-            }
+        let available = || {
+            let mut pool = self.memory.pool.borrow_mut();
+            pool.reclaim();
+            pool.available() > 0
         };
+        let fed = || !self.memory.evictable.borrow().is_empty() || available() || self.evict_open();
         if self.memory.starving.get() && fed() {
             self.memory.starving.set(false);
             self.observer.memory_available();
@@ -106,7 +105,7 @@ impl<D: Disk> Shard<D> {
     /// Frees a chunk, or maps some.
     fn make_room(&self) -> bool {
         let grow = || self.memory.pool.borrow_mut().grow();
-        let small = self.memory.pool.borrow().mapped() < self.memory.wanted.get();
+        let small = self.memory.pool.borrow().mapped_here() < self.memory.wanted.get();
         (small && grow()) || self.evict_hot() || grow() || self.evict_open()
     }
 
@@ -129,7 +128,7 @@ impl<D: Disk> Shard<D> {
         evicted
     }
 
-    /// Somebody has read what was appended `age` bytes ago on this shard.
+    /// Somebody has read what could have been evicted `age` bytes ago, counted by appends on this shard.
     pub(super) fn has_read_hot(&self, age: u64) {
         self.memory.want(age.saturating_mul(2));
     }
@@ -160,9 +159,12 @@ impl<D: Disk> Inner<D> {
     /// Offers the chunks that have become safe to evict.
     pub(super) fn offer_chunks(&self, state: &mut State) {
         let safe = state.written.pos.min(state.committed.pos) / CHUNK_LEN as u64;
-        let from = state.offered.max(state.tail.numbers().start);
-        if from < safe {
-            self.shard.memory.evictable.borrow_mut().extend((from..safe).map(|number| (self.id, number)));
+        let here = state.tail.numbers();
+        let from = state.offered.max(here.start);
+        let appended = self.shard.counters.bytes_appended.get();
+        for number in from..safe.min(here.end) {
+            state.tail.offer(number, appended);
+            self.shard.memory.evictable.borrow_mut().push_back((self.id, number));
         }
         state.offered = state.offered.max(safe);
     }

@@ -189,6 +189,11 @@ impl ChunkPool {
         self.mapped
     }
 
+    /// Of these, bytes of chunks that no other holder keeps from being used again.
+    pub fn mapped_here(&self) -> usize {
+        self.mapped - self.in_use_elsewhere.len() * CHUNK_LEN
+    }
+
     pub fn budget(&self) -> usize {
         self.budget
     }

@@ -99,8 +99,8 @@ impl<D: Disk> Partition<D> {
         if let Some((range, next)) = state.find_hot(from, max_bytes, limit, min_one_batch) {
             state.read_ends.note(Mark { pos: range.end, offset: next });
             let shard = &self.0.shard;
-            if !range.is_empty() {
-                shard.has_read_hot(shard.counters.bytes_appended.get() - state.tail.opened_at(range.start));
+            if let Some(offered_at) = state.tail.offered_at(range.start).filter(|_| !range.is_empty()) {
+                shard.has_read_hot(shard.counters.bytes_appended.get() - offered_at);
             }
             out.bytes = state.tail.slices(range, &mut out.slices);
             shard.counters.bytes_read_hot.add(out.bytes as u64);

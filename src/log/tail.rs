@@ -49,8 +49,8 @@ pub(super) struct TailChunk {
     to: u32,
     /// The first batch that begins in this chunk: its place within the chunk, and its base offset.
     first_batch: Option<(u32, Offset)>,
-    /// What the shard had appended, in bytes, when this was opened.
-    opened_at: u64,
+    /// What the shard had appended, in bytes, when this became safe to evict.
+    offered_at: Option<u64>,
 }
 
 impl Tail {
@@ -61,24 +61,22 @@ impl Tail {
         (last + 1).saturating_sub(have) as usize
     }
 
-    /// Appends one batch at stream position `pos`, after the shard has appended `before` bytes; `spare` gives the chunks
-    /// that `chunks_needed` has counted.
+    /// Appends one batch at stream position `pos`; `spare` gives the chunks that `chunks_needed` has counted.
     pub fn append<'a>(
         &mut self,
         at: Mark,
         pieces: impl Iterator<Item = &'a [u8]>,
-        before: u64,
         mut spare: impl FnMut() -> Arc<Chunk>,
     ) {
         let mut pos = at.pos;
-        self.open(pos, before, &mut spare);
+        self.open(pos, &mut spare);
         let start = self.chunks.back_mut().expect("a chunk was opened");
         if start.first_batch.is_none() {
             start.first_batch = Some(((pos % CHUNK) as u32, at.offset));
         }
         for mut piece in pieces {
             while !piece.is_empty() {
-                self.open(pos, before, &mut spare);
+                self.open(pos, &mut spare);
                 let tail = self.chunks.back_mut().expect("a chunk was opened");
                 let place = (pos % CHUNK) as usize;
                 let count = piece.len().min(CHUNK_LEN - place);
@@ -91,7 +89,7 @@ impl Tail {
         }
     }
 
-    fn open(&mut self, pos: u64, before: u64, spare: &mut impl FnMut() -> Arc<Chunk>) {
+    fn open(&mut self, pos: u64, spare: &mut impl FnMut() -> Arc<Chunk>) {
         let number = pos / CHUNK;
         if self.chunks.is_empty() {
             self.first = number;
@@ -108,13 +106,18 @@ impl Tail {
             from: place,
             to: place,
             first_batch: None,
-            opened_at: before,
+            offered_at: None,
         });
     }
 
-    /// What the shard had appended when the chunk at `pos`, which must be here, was opened.
-    pub fn opened_at(&self, pos: u64) -> u64 {
-        self.chunk(pos).opened_at
+    /// Notes that the chunk with this number became safe to evict when the shard had appended `appended` bytes.
+    pub fn offer(&mut self, number: u64, appended: u64) {
+        self.chunks[(number - self.first) as usize].offered_at = Some(appended);
+    }
+
+    /// What was noted so for the chunk at `pos`, which must be here.
+    pub fn offered_at(&self, pos: u64) -> Option<u64> {
+        self.chunk(pos).offered_at
     }
 
     /// The number of the first chunk that is here, and how many there are.

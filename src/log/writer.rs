@@ -107,7 +107,7 @@ impl<D: Disk> Writer<D> {
                 Step::Done => {
                     partition.state.borrow_mut().with_writer = false;
                     partition.settle();
-                    return;
+                    return self.shard.feed();
                 }
                 Step::Write { base, start, created, from, to } => {
                     self.write(partition, base, start, created, from..to).await

@@ -67,6 +67,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     key: Cell<usize>,
     exchanges: RefCell<VecDeque<Box<Exchange>>>,
+    /// Answered ones that are being sent, no longer among `exchanges`.
+    sending: Cell<usize>,
     spare: RefCell<Vec<Box<Exchange>>>,
     /// The most exchanges that were under way at a time since the connection was last found quiet.
     busiest: Cell<usize>,
@@ -108,6 +110,7 @@ impl Connection {
             peer,
             key: Cell::new(usize::MAX),
             exchanges: RefCell::default(),
+            sending: Cell::new(0),
             spare: RefCell::default(),
             busiest: Cell::new(SPARE_EXCHANGES_MAX),
             cells: Rc::default(),
@@ -181,7 +184,7 @@ impl Connection {
         let mut input = Input::new(self.context.gather_budget.clone(), self.cells.clone(), request_max);
         input.resume(leftover);
         loop {
-            if self.exchanges.borrow().len() >= EXCHANGES_MAX {
+            if self.under_way() >= EXCHANGES_MAX {
                 self.unless_gone(self.wait_until(|exchanges| exchanges < EXCHANGES_MAX)).await?;
             }
             if self.has_failed() || (self.draining.get() && input.is_empty()) {
@@ -241,8 +244,13 @@ impl Connection {
         }
     }
 
+    /// Exchanges whose answers have not been sent.
+    fn under_way(&self) -> usize {
+        self.exchanges.borrow().len() + self.sending.get()
+    }
+
     async fn wait_until(&self, enough: impl Fn(usize) -> bool) {
-        while !enough(self.exchanges.borrow().len()) && !self.has_failed() {
+        while !enough(self.under_way()) && !self.has_failed() {
             self.room.wait().await;
         }
     }
@@ -342,7 +350,10 @@ impl Connection {
                 self.news.wait().await;
                 continue;
             }
-            super::output::send(&self.context, &self.socket, &answered).await.map_err(Error::Send)?;
+            self.sending.set(answered.len());
+            let sent = super::output::send(&self.context, &self.socket, &answered).await;
+            self.sending.set(0);
+            sent.map_err(Error::Send)?;
             if let Some(reason) = closing {
                 return Err(Error::Closed(reason));
             }
@@ -354,6 +365,14 @@ impl Connection {
                 self.keep(exchange);
             }
             self.room.raise();
+            self.end_if_drained();
+        }
+    }
+
+    /// Asked to end, and everything is answered.
+    fn end_if_drained(&self) {
+        if self.draining.get() && self.under_way() == 0 && !self.serving.get() {
+            self.socket.shutdown();
         }
     }
 
@@ -437,14 +456,12 @@ impl Client for Connection {
 
     fn drain(&self) {
         self.draining.set(true);
-        if self.exchanges.borrow().is_empty() && !self.serving.get() {
-            self.socket.shutdown();
-        }
+        self.end_if_drained();
         self.room.raise();
     }
 
     fn trim_if_quiet_since(&self, since: Instant) {
-        if self.exchanges.borrow().is_empty() && self.last_active.get() < since {
+        if self.under_way() == 0 && self.last_active.get() < since {
             self.busiest.set(SPARE_EXCHANGES_MAX);
             let mut spare = self.spare.borrow_mut();
             spare.truncate(SPARE_EXCHANGES_MAX);
@@ -454,7 +471,7 @@ impl Client for Connection {
     }
 
     fn close_if_idle_since(&self, since: Instant) {
-        if self.exchanges.borrow().is_empty() && self.last_active.get() < since {
+        if self.under_way() == 0 && self.last_active.get() < since {
             self.fail(Error::Closed("idle for longer than connections.max.idle.ms".into()));
         }
     }

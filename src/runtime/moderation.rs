@@ -14,6 +14,8 @@ pub(super) const PATIENCE: Duration = Duration::from_micros(300);
 pub(super) const RECEIVES_WANTED: usize = 8;
 /// The load is judged by stretches of this length.
 const WINDOW: Duration = Duration::from_millis(50);
+/// A longer one was mostly idle.
+const WINDOW_MAX: Duration = Duration::from_millis(200);
 /// A load is bulk from so many sleeps in a window on, and so many bytes received in each.
 const SLEEPS_MIN: u32 = 50;
 const BYTES_PER_SLEEP_MIN: u64 = 8 << 10;
@@ -163,6 +165,10 @@ impl Moderation {
 
     fn judge(&mut self, now: Instant, took: Duration) {
         let window = &self.window;
+        if took > WINDOW_MAX {
+            self.waiting = None;
+            return;
+        }
         let Some(waiting) = &mut self.waiting else {
             if self.is_offered && window.is_bulk() && now >= self.not_before {
                 let before = Some(window.bytes as f64 / took.as_secs_f64());
@@ -176,8 +182,8 @@ impl Moderation {
             Verdict::Over => self.waiting = None,
             Verdict::Harms => {
                 self.waiting = None;
-                self.not_before = now + self.back_off;
                 self.back_off = (self.back_off * 2).clamp(BACK_OFF_MIN, BACK_OFF_MAX);
+                self.not_before = now + self.back_off;
             }
         }
     }

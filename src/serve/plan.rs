@@ -22,6 +22,10 @@ const FRONTS_SHARE: u64 = 8;
 /// The part of a shard's memory for requests that are decoded whole, and how much it is at least.
 const DECODE_SHARE: u64 = 8;
 const DECODE_BYTES_MIN: usize = 30 << 20;
+/// The part of that which one partition may have unwritten while it is safe in journal or ring, and its bounds.
+const FLUSH_SHARE: u64 = 64;
+const FLUSH_BYTES_MIN: u64 = 256 << 10;
+const FLUSH_BYTES_MAX: u64 = 1 << 20;
 /// The part of a shard's memory for the log: tail buffers, journal frames, cold reads.
 const LOG_SHARE: u64 = 2;
 /// Descriptors that are left for connections and the rest, of those that the process may have.
@@ -76,6 +80,7 @@ impl Plan {
                 // Frames of an earlier life, or made up by a client, must not pass for those of this one.
                 nonce: rand::random(),
                 memory_budget: bytes(LOG_SHARE),
+                flush_bytes: (per_shard / LOG_SHARE / FLUSH_SHARE).clamp(FLUSH_BYTES_MIN, FLUSH_BYTES_MAX),
                 journal_len: config.journal_bytes.next_multiple_of(1 << 20),
                 checkpoint_every: config.checkpoint_interval_bytes,
                 open_files_max: files,

@@ -82,3 +82,30 @@ fn memory_does_not_grow_for_what_it_could_not_hold() {
         assert!(mapped <= 2 * MIB as u64 + SLACK, "{mapped}");
     });
 }
+
+#[test]
+fn a_slow_topic_beside_a_busy_one_needs_no_more() {
+    let mut world = World::new(35);
+    world.options.memory_budget = 32 * MIB;
+    world.options.memory_start = 2 * MIB;
+    world.sim.clone().block_on(async {
+        world.start().await;
+        for (name, partition) in [("busy", id(1, 0)), ("slow", id(2, 0))] {
+            world.create(name, partition, PartitionConfig { retention_ms: -1, ..PartitionConfig::default() }).await;
+        }
+        let mut out = ReadOut::default();
+        for number in 0..BATCHES {
+            world.append(id(1, 0), BATCH, false).unwrap();
+            if number % 10 == 0 {
+                world.append(id(2, 0), 1_000, false).unwrap();
+            }
+            world.wait_committed().await;
+            let partition = world.partition(id(2, 0));
+            let last = world.models[&id(2, 0)].batches.last().unwrap().base;
+            let read = partition.read(last, BATCH, partition.committed(), true, &mut out).unwrap();
+            assert!(matches!(read, ReadKind::Hot));
+        }
+        let mapped = world.log().stats().memory_mapped;
+        assert!(mapped <= 2 * MIB as u64 + SLACK, "{mapped}");
+    });
+}

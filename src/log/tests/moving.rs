@@ -11,7 +11,7 @@ use crate::log::checkpoint::files::{CHECKPOINT, COPY};
 use crate::log::disk::{Access, Disk};
 use crate::log::recovery::{Note, recover};
 use crate::log::sim::{Fault, Kind, SimDisk};
-use crate::log::{Durability, Error, Health, Log, NotAdopted, PartitionConfig, paths};
+use crate::log::{Durability, Error, Health, Log, NotAdopted, PartitionConfig, ReadOut, paths};
 
 fn config() -> PartitionConfig {
     PartitionConfig { durability: Durability::Replicated, segment_bytes: 100_000, ..PartitionConfig::default() }
@@ -270,4 +270,32 @@ fn frames_of_the_new_owner_follow_the_statement_of_the_old_one() {
             assert!(world.notes.iter().any(|note| matches!(note, Note::CheckpointLost { .. })), "{:?}", world.notes);
         });
     }
+}
+
+#[test]
+fn a_read_from_the_disk_may_meet_a_move() {
+    let mut refused = 0;
+    for seed in 0..100 {
+        let mut world = World::new(seed);
+        refused += world.sim.clone().block_on(async {
+            world.start().await;
+            world.create("events", id(1, 0), config()).await;
+            for _ in 0..12 {
+                world.append(id(1, 0), 30_000, true).unwrap();
+                world.wait_committed().await;
+            }
+            // All is written and nothing of it in memory, the indexes neither.
+            world.pass(10_000).await;
+            let (from, now_ms) = (world.log(), world.now_ms);
+            let to = other_log(&world).await;
+            let partition = world.partition(id(1, 0));
+            let (asked, end) = (world.models[&id(1, 0)].batches[1].base, partition.committed());
+            world.sim.spawn(async move { hand_over(&from, &to, now_ms).await });
+            world.sim.sleep(seed * 10).await;
+            let mut out = ReadOut::default();
+            let read = partition.read_cold(asked, 1_000, end, true, &mut out).await;
+            u32::from(read.is_err())
+        });
+    }
+    assert!((1..100).contains(&refused), "{refused} of 100 reads met the move");
 }

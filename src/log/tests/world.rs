@@ -124,6 +124,8 @@ impl World {
             ring_len: [16 << 10, 64 << 10, 256 << 10][random.index(3)],
             flush_bytes: [32 << 10, 1 << 20][random.index(2)],
             idle_ms: [20, 1_000][random.index(2)],
+            memory_budget: [4 << 20, 8 << 20][random.index(2)],
+            memory_start: [0, 2 << 20, 8 << 20][random.index(3)],
             ..small_options()
         };
         Self {
