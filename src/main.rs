@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use duramen::serve::{self, LogFormat, Options};
 use duramen::{errors, log_command};
 use duramen_bench::command as bench;
-use duramen_tools::{consume, group, produce, topic};
+use duramen_tools::{consume, group, produce, topic, tune};
 
 /// A Kafka-protocol broker with a durable log on every core, and the commands to work with it.
 #[derive(Parser)]
@@ -30,6 +30,7 @@ enum Command {
     Log(log_command::Command),
     #[command(subcommand)]
     Bench(bench::Command),
+    Tune(tune::Command),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Consume(command) => duramen_tools::report(consume::run(command)),
         Command::Log(command) => log_command::run(&command),
         Command::Group(command) => duramen_tools::report(group::run(command)),
+        Command::Tune(command) => duramen_tools::report(tune::run(command)),
         Command::Bench(command) => bench::run_command(command),
     }
 }

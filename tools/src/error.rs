@@ -13,6 +13,8 @@ pub enum Exit {
     Success,
     /// A signal asked for the end; what had been started was finished: exit code 128 plus the signal's number.
     Signalled(u8),
+    /// What was asked about is not as it must be, and that was said: exit code 1.
+    Lacking,
     /// The reader of stdout went away: exit code 141, without a word, as a program killed by SIGPIPE has it.
     BrokenPipe,
 }
@@ -115,6 +117,7 @@ pub fn report(outcome: Result<Exit, Error>) -> ExitCode {
     match outcome {
         Ok(Exit::Success) => ExitCode::SUCCESS,
         Ok(Exit::Signalled(signal)) => ExitCode::from(128u8.saturating_add(signal)),
+        Ok(Exit::Lacking) => ExitCode::FAILURE,
         Ok(Exit::BrokenPipe) => ExitCode::from(141),
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(141),
         Err(error) => {

@@ -1,4 +1,4 @@
-//! Operator commands for any Kafka-protocol broker: `topic`, `group`, `produce`, `consume`.
+//! Operator commands for any Kafka-protocol broker: `topic`, `group`, `produce`, `consume`; and `tune`, for its host.
 //!
 //! Each command is a clap type and a `run` function; the binary mounts the types under its own names and hands the
 //! outcome to [`report`], which turns it into one or two lines on stderr and an exit code. Records travel through
@@ -15,6 +15,7 @@ pub mod position;
 pub mod produce;
 pub mod record;
 pub mod topic;
+pub mod tune;
 
 mod output;
 mod signals;
