@@ -19,6 +19,7 @@ const NOW: Nanos = Nanos(6_000_000_000);
 
 /// A consumer of one partition, with all that it is called with.
 struct Rig {
+    now: Nanos,
     consumer: Consumer,
     out: Outbox,
     interval: Tally,
@@ -48,12 +49,12 @@ impl Rig {
         let mut out = Outbox::default();
         out.windows.push(None);
         let (interval, measured, ledger, received) = Default::default();
-        Rig { consumer: Consumer::new(&setup, 0, vec![0]), out, interval, measured, ledger, received }
+        Rig { now: NOW, consumer: Consumer::new(&setup, 0, vec![0]), out, interval, measured, ledger, received }
     }
 
     fn call<T>(&mut self, call: impl FnOnce(&mut Consumer, &mut Context) -> T) -> T {
-        let Rig { consumer, out, interval, measured, ledger, received } = self;
-        call(consumer, &mut Context { now: NOW, me: 0, out, interval, measured, ledger, received })
+        let Rig { now, consumer, out, interval, measured, ledger, received } = self;
+        call(consumer, &mut Context { now: *now, me: 0, out, interval, measured, ledger, received })
     }
 
     fn due(&mut self) -> Option<Nanos> {
@@ -197,6 +198,17 @@ fn a_session_that_is_gone_is_opened_again_and_other_errors_end_it() {
     const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
     let error = rig.answer(FETCH, &fetched(0, TOPIC_AUTHORIZATION_FAILED, &[])).unwrap_err();
     assert_eq!(error.to_string(), "a fetch of t:3 was refused: TOPIC_AUTHORIZATION_FAILED");
+}
+
+#[test]
+fn what_is_there_already_is_read_from_the_epoch_on() {
+    let before = |command| {
+        let mut rig = Rig::new(command, 10, |_| ());
+        rig.now = Nanos(0);
+        (rig.due(), rig.sent().len())
+    };
+    assert_eq!(before("consume"), (Some(Nanos(1)), 0));
+    assert_eq!(before("end-to-end"), (None, 1));
 }
 
 #[test]
