@@ -40,7 +40,7 @@ pub struct Outcome {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Counts {
     pub records: u64,
-    /// Of keys and values.
+    /// Of keys and values; of what consumers got, of the batches as they came.
     pub bytes: u64,
     pub batches: u64,
     pub requests: u64,

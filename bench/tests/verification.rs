@@ -184,18 +184,21 @@ fn a_run_that_is_not_to_be_verified_says_so() {
 
 #[test]
 fn from_end_to_end_everything_arrives_and_consumers_see_what_was_changed() {
-    let end_to_end = |misdeed| {
+    let end_to_end = |misdeed, compression| {
         let fake = Fake::start(misdeed);
         let mut plan = plan(&fake.server());
+        plan.produce.as_mut().unwrap().compression = compression;
         plan.consume = Plan::new("end-to-end", "").consume;
         plan.consume.as_mut().unwrap().subscriptions = 2;
         plan.produce.as_mut().unwrap().pace = Pace::Open { records_per_second: 4_000.0 };
         run(&plan, &mut Quietly, &Stop::default()).unwrap_or_else(|error| panic!("{error}"))
     };
-    let outcome = end_to_end(Misdeed::None);
-    assert_eq!(outcome.verification.verdict, Verdict::Verified, "{:?}", outcome.verification);
-    assert_eq!(outcome.latency.end_to_end.as_ref().unwrap().samples, 2 * RECORDS);
-    assert_eq!(outcome.consumed.as_ref().unwrap().records, 2 * RECORDS);
-    let outcome = end_to_end(Misdeed::Flip(17));
+    for compression in [Compression::None, Compression::Lz4] {
+        let outcome = end_to_end(Misdeed::None, compression);
+        assert_eq!(outcome.verification.verdict, Verdict::Verified, "{:?}", outcome.verification);
+        assert_eq!(outcome.latency.end_to_end.as_ref().unwrap().samples, 2 * RECORDS);
+        assert_eq!(outcome.consumed.as_ref().unwrap().records, 2 * RECORDS);
+    }
+    let outcome = end_to_end(Misdeed::Flip(17), Compression::None);
     assert_eq!((outcome.verification.verdict, outcome.exit_code()), (Verdict::Failed, 3), "{:?}", outcome.verification);
 }

@@ -437,3 +437,6 @@ fn walk(batch: &Batch, skipped: i64, mut each: impl FnMut(Stamp, bool)) -> Resul
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

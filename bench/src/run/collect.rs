@@ -36,6 +36,8 @@ pub struct Collector<'w> {
     next: u32,
     pub totals: Totals,
     pub series: Vec<Second>,
+    /// The longest latency from the schedule in the last second that had acknowledgements.
+    pub last_lag_ns: u64,
     /// By measured second the shares of each thread.
     pub shares: Vec<Vec<ThreadShare>>,
 }
@@ -51,7 +53,8 @@ impl<'w> Collector<'w> {
     pub fn new(plan: &'w Plan, watch: &'w mut dyn Watch) -> Self {
         let pending = BTreeMap::new();
         let totals = Totals::default();
-        Collector { plan, watch, pending, next: 0, totals, series: Vec::new(), shares: Vec::new() }
+        let (series, shares) = (Vec::new(), Vec::new());
+        Collector { plan, watch, pending, next: 0, totals, series, last_lag_ns: 0, shares }
     }
 
     /// Takes an interval, and returns its tally to be used again.
@@ -91,6 +94,9 @@ impl<'w> Collector<'w> {
         let mut second = described(self.next, &pending.tally);
         meter.sample(&mut second);
         self.watch.second(&second, &pending.tally);
+        if let Some(scheduled) = pending.tally.scheduled.histogram() {
+            self.last_lag_ns = scheduled.max();
+        }
         if self.is_measured(self.next) && self.shares.len() < SERIES_MAX {
             self.shares.push(pending.shares.into_values().collect());
         }
@@ -193,6 +199,7 @@ mod tests {
         assert_eq!(shares, [1, 0], "the second and the third second are measured");
         assert!((collector.shares[0][0].busy - 1.0).abs() < 1e-9 && (collector.shares[0][0].full - 0.5).abs() < 1e-9);
         let near = |told: u64, exact: u64| told.abs_diff(exact) <= exact / 500;
+        assert!(near(collector.last_lag_ns, 200_000), "{}", collector.last_lag_ns);
         assert_eq!(collector.series.len(), 4);
         let sums: Vec<(u32, u64)> = told.0.iter().map(|told| (told.0, told.1)).collect();
         assert_eq!(sums, [(0, 30), (1, 105), (2, 0), (3, 200)]);

@@ -19,8 +19,8 @@ const KEPT_LAG_NS: u64 = 1_000_000_000;
 
 /// Verifies and judges. `filled` is what was verified of a fill before the load.
 pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &Stop) -> Result<Outcome, Error> {
-    let Driven { setup, ends, failure, left_behind, totals, series, shares, cost, has_process, own_cpu_seconds } =
-        driven;
+    let Driven { setup, ends, failure, left_behind, totals, series, last_lag_ns, shares, .. } = driven;
+    let Driven { cost, has_process, own_cpu_seconds, .. } = driven;
     let mut measured = Tally::default();
     ends.iter().for_each(|end| add(&mut measured, &end.measured));
     let ended = Duration::from_nanos(ends.iter().map(|end| end.ended.0).max().unwrap_or(0));
@@ -45,8 +45,7 @@ pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &St
         late: measured.late.summary(),
         end_to_end: measured.end_to_end.summary(),
     };
-    let last_max_ns = series.iter().rev().find(|second| second.produced > 0).map_or(0, |second| second.max_ns);
-    let rate_kept = rate_kept(plan, &measured.produced, seconds, last_max_ns).filter(|_| incomplete.is_none());
+    let rate_kept = rate_kept(plan, &measured.produced, seconds, last_lag_ns).filter(|_| incomplete.is_none());
     let limit = drive::judge(&shares, plan, &latency, rate_kept, Some(&cost));
     Ok(Outcome {
         schema: SCHEMA,
@@ -118,11 +117,11 @@ fn measured_seconds(plan: &Plan, ended: Duration) -> f64 {
     plan.duration.map_or(ran, |duration| ran.min(duration)).as_secs_f64()
 }
 
-fn rate_kept(plan: &Plan, produced: &Counts, seconds: f64, last_max_ns: u64) -> Option<bool> {
+fn rate_kept(plan: &Plan, produced: &Counts, seconds: f64, last_lag_ns: u64) -> Option<bool> {
     let Pace::Open { records_per_second } = plan.produce.as_ref()?.pace else { return None };
     let asked = plan.records.map_or(records_per_second * seconds, |records| records as f64);
     let brought = produced.records as f64 >= asked * KEPT_SHARE;
-    Some(brought && produced.unsent == 0 && last_max_ns < KEPT_LAG_NS)
+    Some(brought && produced.unsent == 0 && last_lag_ns < KEPT_LAG_NS)
 }
 
 fn with_rates(counts: Counts, seconds: f64) -> Counts {

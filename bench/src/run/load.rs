@@ -37,6 +37,7 @@ pub struct Driven {
     pub left_behind: bool,
     pub totals: Totals,
     pub series: Vec<Second>,
+    pub last_lag_ns: u64,
     /// By measured second the shares of each thread.
     pub shares: Vec<Vec<ThreadShare>>,
     pub cost: Cost,
@@ -101,14 +102,26 @@ pub fn drive(mut setup: Setup, watch: &mut dyn Watch, stop: &Stop) -> Result<Dri
     while take(&mut collector) {}
     let ends = running.finish();
     collector.finish(&mut meter);
-    let Collector { totals, series, shares, .. } = collector;
+    let Collector { totals, series, last_lag_ns, shares, .. } = collector;
     sleep(SETTLE);
     let cost = meter.stop();
     let own_cpu_seconds = own_cpu_seconds() - own_cpu_before;
     let mut ends = ends;
     let failure = ends.iter_mut().find_map(|end| end.failure.take());
     let left_behind = ending.left_behind;
-    Ok(Driven { setup, ends, failure, left_behind, totals, series, shares, cost, has_process, own_cpu_seconds })
+    Ok(Driven {
+        setup,
+        ends,
+        failure,
+        left_behind,
+        totals,
+        series,
+        last_lag_ns,
+        shares,
+        cost,
+        has_process,
+        own_cpu_seconds,
+    })
 }
 
 /// When consumers are told to end. Those that read a topic at rest so often end by themselves.
