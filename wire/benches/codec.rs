@@ -74,10 +74,11 @@ fn parse_fetch(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("parse_fetch");
     for count in FETCHED {
         let bytes = fetch_request(count);
+        let piece = bytes.as_slice();
         let mut request = fetch::Request::default();
         group.bench_function(format!("{count} partitions"), |bencher| {
             bencher.iter(|| {
-                let slices = Slices::one(black_box(&bytes));
+                let slices = Slices::one(black_box(&piece));
                 let header = RequestHeader::parse(slices).expect("a good header");
                 request.parse(slices, header.body, FETCH_VERSION).expect("a good request");
                 request.partitions.len()
