@@ -13,6 +13,8 @@ use crate::verify::{Ledger, Received};
 pub struct Tally {
     pub produced: Counts,
     pub consumed: Counts,
+    /// Records that were due in the measured part and acknowledged, be it after its end.
+    pub brought: u64,
     pub scheduled: Latencies,
     pub sent: Latencies,
     pub late: Latencies,
@@ -41,7 +43,7 @@ impl Tally {
         for latencies in [&mut self.scheduled, &mut self.sent, &mut self.late, &mut self.end_to_end] {
             latencies.clear();
         }
-        (self.stalled_ns, self.compressed_in_line, self.in_flight) = (0, 0, 0);
+        (self.stalled_ns, self.compressed_in_line, self.in_flight, self.brought) = (0, 0, 0, 0);
     }
 }
 

@@ -45,7 +45,7 @@ pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &St
         late: measured.late.summary(),
         end_to_end: measured.end_to_end.summary(),
     };
-    let rate_kept = rate_kept(plan, &measured.produced, seconds, last_lag_ns).filter(|_| incomplete.is_none());
+    let rate_kept = rate_kept(plan, &measured, seconds, last_lag_ns).filter(|_| incomplete.is_none());
     let limit = drive::judge(&shares, plan, &latency, rate_kept, Some(&cost));
     Ok(Outcome {
         schema: SCHEMA,
@@ -117,11 +117,11 @@ fn measured_seconds(plan: &Plan, ended: Duration) -> f64 {
     plan.duration.map_or(ran, |duration| ran.min(duration)).as_secs_f64()
 }
 
-fn rate_kept(plan: &Plan, produced: &Counts, seconds: f64, last_lag_ns: u64) -> Option<bool> {
+fn rate_kept(plan: &Plan, measured: &Tally, seconds: f64, last_lag_ns: u64) -> Option<bool> {
     let Pace::Open { records_per_second } = plan.produce.as_ref()?.pace else { return None };
     let asked = plan.records.map_or(records_per_second * seconds, |records| records as f64);
-    let brought = produced.records as f64 >= asked * KEPT_SHARE;
-    Some(brought && produced.unsent == 0 && last_lag_ns < KEPT_LAG_NS)
+    let brought = measured.brought as f64 >= asked * KEPT_SHARE;
+    Some(brought && measured.produced.unsent == 0 && last_lag_ns < KEPT_LAG_NS)
 }
 
 fn with_rates(counts: Counts, seconds: f64) -> Counts {
@@ -186,7 +186,8 @@ mod tests {
     #[test]
     fn a_rate_is_kept_if_all_but_a_hundredth_came_and_nothing_was_late() {
         let mut plan = Plan::new("produce", "h:1");
-        let counts = |records, unsent| Counts { records, unsent, ..Counts::default() };
+        let counts =
+            |brought, unsent| Tally { brought, produced: Counts { unsent, ..Counts::default() }, ..Tally::default() };
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 5_000), Some(true));
         assert_eq!(rate_kept(&plan, &counts(9_899, 0), 10.0, 5_000), Some(false));
         assert_eq!(rate_kept(&plan, &counts(10_000, 1), 10.0, 5_000), Some(false));

@@ -28,7 +28,7 @@ impl Producer {
             return taken;
         }
         context.interval.produced.requests += 1;
-        if self.is_measured(answer.sent, context.now) {
+        if self.is_measured(context.now) {
             context.measured.produced.requests += 1;
         }
         for sent in request.batches.drain(..) {
@@ -83,31 +83,38 @@ impl Producer {
     fn count(&self, sent: &Sent, sent_at: Nanos, context: &mut Context) {
         let now = context.now;
         let records = u64::from(sent.records);
-        let measured = match &self.pacer {
+        let is_measured = self.is_measured(now);
+        for (tally, is_counted) in [(&mut *context.interval, true), (&mut *context.measured, is_measured)] {
+            if is_counted {
+                tally.produced.records += records;
+                tally.produced.bytes += sent.payload_bytes;
+                tally.produced.batches += 1;
+            }
+        }
+        // Latencies are those of the records that were due in the measured part, however late their answer.
+        let due_in_time = match &self.pacer {
             Pacer::Open(schedule) => {
                 let warm_up = self.setup.plan.warm_up.as_nanos() as u64;
-                let mut measured = 0;
+                let mut due_in_time = 0;
                 for sequence in sent.sequences.iter(sent.records) {
                     let due = schedule.due(sequence).0;
                     let latency = now.0.saturating_sub(due);
                     context.interval.scheduled.record(latency);
                     if due >= warm_up {
                         context.measured.scheduled.record(latency);
-                        measured += 1;
+                        due_in_time += 1;
                     }
                 }
-                measured
+                due_in_time
             }
-            Pacer::Closed { .. } if self.is_measured(sent_at, now) => records,
+            Pacer::Closed { .. } if is_measured => records,
             Pacer::Closed { .. } => 0,
         };
+        context.measured.brought += due_in_time;
         let from_sending = now.0.saturating_sub(sent_at.0);
         let late = (sent.timely && self.pacer.is_open()).then(|| sent_at.0.saturating_sub(sent.ready.0));
-        for (tally, records) in [(&mut *context.interval, records), (&mut *context.measured, measured)] {
+        for (tally, records) in [(&mut *context.interval, records), (&mut *context.measured, due_in_time)] {
             if records > 0 {
-                tally.produced.records += records;
-                tally.produced.bytes += sent.payload_bytes * records / u64::from(sent.records);
-                tally.produced.batches += 1;
                 tally.sent.record_n(from_sending, records);
                 if let Some(late) = late {
                     tally.late.record(late);
@@ -116,13 +123,16 @@ impl Producer {
         }
     }
 
-    /// Whether a request belongs to the measured part: by when it was sent in an open loop, answered in a closed one.
-    fn is_measured(&self, sent: Nanos, now: Nanos) -> bool {
-        let warm_up = self.setup.plan.warm_up.as_nanos() as u64;
-        match &self.pacer {
-            Pacer::Open(_) => sent.0 >= warm_up,
-            Pacer::Closed { end, .. } => now.0 >= warm_up && now < *end,
-        }
+    /// Whether what is answered now counts for the rate: the answers after the end are those of what had piled up.
+    fn is_measured(&self, now: Nanos) -> bool {
+        let plan = &self.setup.plan;
+        let is_before_end = match &self.pacer {
+            Pacer::Open(_) => {
+                plan.duration.is_none_or(|duration| u128::from(now.0) < (plan.warm_up + duration).as_nanos())
+            }
+            Pacer::Closed { end, .. } => now < *end,
+        };
+        u128::from(now.0) >= plan.warm_up.as_nanos() && is_before_end
     }
 }
 
