@@ -6,6 +6,7 @@
 
 mod answers;
 mod dispatch;
+mod given_up;
 mod spread;
 mod sticky;
 
@@ -110,6 +111,8 @@ struct Sent {
     sequences: Sequences,
     ready: Nanos,
     timely: bool,
+    /// The answer has named it. Until it has named all batches of a request, the request is kept.
+    acknowledged: bool,
 }
 
 impl Producer {
@@ -189,10 +192,7 @@ impl Producer {
         if self.pacer.is_over(self.sequence, context.now) && nothing_open {
             self.is_over = true;
         } else if self.pacer.is_open() && context.now >= self.drained_by() {
-            let open = self.spread.as_ref().map_or(0, Spread::records);
-            let unsent = self.pacer.available(self.sequence, context.now) + open;
-            context.interval.produced.unsent += unsent;
-            context.measured.produced.unsent += unsent;
+            self.give_up_unsent(context);
             self.is_over = true;
         }
         self.is_over
@@ -246,8 +246,13 @@ impl Party for Producer {
     }
 
     fn lost(&mut self, context: &mut Context) {
-        for sent in self.requests.iter().flat_map(|request| &request.batches) {
+        for sent in self.requests.iter().flat_map(|request| &request.batches).filter(|sent| !sent.acknowledged) {
             context.ledger.in_doubt(self.routes[sent.route].target, sent.crc, sent.records);
+            self.give_up(sent.sequences.iter(sent.records), context);
+        }
+        if !self.is_over {
+            self.give_up_unsent(context);
+            self.is_over = true;
         }
     }
 

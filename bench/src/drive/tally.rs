@@ -15,6 +15,8 @@ pub struct Tally {
     pub consumed: Counts,
     /// Records that were due in the measured part and acknowledged, be it after its end.
     pub brought: u64,
+    /// Records that were due in the measured part and never acknowledged: how long they had waited is in `scheduled`.
+    pub given_up: u64,
     pub scheduled: Latencies,
     pub sent: Latencies,
     pub late: Latencies,
@@ -43,7 +45,8 @@ impl Tally {
         for latencies in [&mut self.scheduled, &mut self.sent, &mut self.late, &mut self.end_to_end] {
             latencies.clear();
         }
-        (self.stalled_ns, self.compressed_in_line, self.in_flight, self.brought) = (0, 0, 0, 0);
+        (self.stalled_ns, self.compressed_in_line, self.in_flight) = (0, 0, 0);
+        (self.brought, self.given_up) = (0, 0);
     }
 }
 

@@ -41,6 +41,7 @@ pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &St
     };
     let latency = LatencySet {
         scheduled: measured.scheduled.summary(),
+        given_up: measured.given_up,
         sent: measured.sent.summary(),
         late: measured.late.summary(),
         end_to_end: measured.end_to_end.summary(),

@@ -20,7 +20,7 @@ impl Producer {
         let mut request = std::mem::take(&mut self.requests[token]);
         let taken = match answer.frame {
             [] => Ok(request.batches.iter().for_each(|sent| self.count(sent, answer.sent, context))),
-            frame => self.acknowledge(&request.batches, answer.sent, frame, context),
+            frame => self.acknowledge(&mut request.batches, answer.sent, frame, context),
         };
         if taken.is_err() {
             // What was refused or garbled may still have been written.
@@ -41,22 +41,28 @@ impl Producer {
 
     fn acknowledge(
         &mut self,
-        batches: &[Sent],
+        batches: &mut [Sent],
         sent_at: Nanos,
         frame: &[u8],
         context: &mut Context,
     ) -> Result<(), Error> {
         let setup = self.setup.clone();
         let mut outcome = Ok(());
-        let mut answered = 0;
-        let is_of = |sent: &&Sent, produced: &Produced| {
+        let (mut answered, mut strange) = (0, false);
+        let is_of = |sent: &Sent, produced: &Produced| {
             let target = &setup.targets[self.routes[sent.route].target as usize];
             target.partition == produced.partition && target.topic.as_bytes() == produced.topic
         };
         let read = read(frame, setup.produce_version, |produced| {
-            let Some(sent) = batches.iter().find(|sent| is_of(sent, &produced)) else { return };
+            // A partition that is named twice is answered for once.
+            let sent = batches.iter_mut().find(|sent| !sent.acknowledged && is_of(sent, &produced));
+            let Some(sent) = sent else {
+                strange = true;
+                return;
+            };
             answered += 1;
             if produced.error == 0 {
+                sent.acknowledged = true;
                 let target = self.routes[sent.route].target;
                 context.ledger.acknowledged(target, self.number, produced.base_offset, sent.crc, sent.records);
                 self.count(sent, sent_at, context);
@@ -66,7 +72,10 @@ impl Producer {
                 outcome = Err(refused(&produced));
             }
         });
-        let read = read.and_then(|()| if answered == batches.len() { Ok(()) } else { Err(Malformed::Unasked) });
+        let read = read.and_then(|()| match answered == batches.len() && !strange {
+            true => Ok(()),
+            false => Err(Malformed::Unasked),
+        });
         read.map_err(|error| Error::NotKafka {
             server: batches.first().map_or_else(String::new, |sent| self.server_of(sent)),
             reason: format!("an answer to Produce cannot be read: {error}"),
@@ -137,7 +146,7 @@ impl Producer {
 }
 
 impl Sequences {
-    fn iter(&self, records: u32) -> impl Iterator<Item = u64> {
+    pub(super) fn iter(&self, records: u32) -> impl Iterator<Item = u64> {
         let distances = self.distances.as_deref();
         (0..records)
             .map(move |at| self.first + distances.map_or(u64::from(at), |distances| u64::from(distances[at as usize])))
