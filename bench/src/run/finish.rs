@@ -14,8 +14,8 @@ use crate::verify;
 
 /// The share of the records asked for that a kept rate has brought by the end of the run.
 const KEPT_SHARE: f64 = 0.99;
-/// No record may be acknowledged later than this at the end of a run that kept its rate.
-const KEPT_LAG_NS: u64 = 1_000_000_000;
+/// Beside the linger, no record may be acknowledged later than this at the end of a run that kept its rate.
+const KEPT_LAG: Duration = Duration::from_secs(1);
 
 /// Verifies and judges. `filled` is what was verified of a fill before the load.
 pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &Stop) -> Result<Outcome, Error> {
@@ -119,10 +119,12 @@ fn measured_seconds(plan: &Plan, ended: Duration) -> f64 {
 }
 
 fn rate_kept(plan: &Plan, measured: &Tally, seconds: f64, last_lag_ns: u64) -> Option<bool> {
-    let Pace::Open { records_per_second } = plan.produce.as_ref()?.pace else { return None };
+    let produce = plan.produce.as_ref()?;
+    let Pace::Open { records_per_second } = produce.pace else { return None };
     let asked = plan.records.map_or(records_per_second * seconds, |records| records as f64);
     let brought = measured.brought as f64 >= asked * KEPT_SHARE;
-    Some(brought && measured.produced.unsent == 0 && last_lag_ns < KEPT_LAG_NS)
+    let in_time = u128::from(last_lag_ns) < (KEPT_LAG + produce.linger).as_nanos();
+    Some(brought && measured.produced.unsent == 0 && in_time)
 }
 
 fn with_rates(counts: Counts, seconds: f64) -> Counts {
@@ -193,6 +195,9 @@ mod tests {
         assert_eq!(rate_kept(&plan, &counts(9_899, 0), 10.0, 5_000), Some(false));
         assert_eq!(rate_kept(&plan, &counts(10_000, 1), 10.0, 5_000), Some(false));
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 1_100_000_000), Some(false));
+        plan.produce.as_mut().unwrap().linger = Duration::from_secs(2);
+        assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 2_900_000_000), Some(true), "they lingered");
+        assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 3_100_000_000), Some(false));
         plan.produce.as_mut().unwrap().pace = Pace::Closed;
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 5_000), None);
     }
