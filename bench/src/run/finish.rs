@@ -30,6 +30,9 @@ pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &St
         (Some(failure), _) if nothing => return Err(failure),
         (Some(failure), _) => Some(failure.to_string()),
         (None, Some(signal)) => Some(format!("signal {signal} ended the run")),
+        (None, None) if totals.received + acknowledged > 0 && ended <= plan.warm_up => {
+            Some("it was over before the warm-up was, so nothing was measured".to_owned())
+        }
         (None, None) if left_behind => Some("not everything acknowledged arrived in time at the consumers".to_owned()),
         (None, None) => None,
     };
@@ -121,7 +124,8 @@ fn measured_seconds(plan: &Plan, ended: Duration) -> f64 {
 fn rate_kept(plan: &Plan, measured: &Tally, seconds: f64, last_lag_ns: u64) -> Option<bool> {
     let produce = plan.produce.as_ref()?;
     let Pace::Open { records_per_second } = produce.pace else { return None };
-    let asked = plan.records.map_or(records_per_second * seconds, |records| records as f64);
+    let of_records = |records| records as f64 - records_per_second * plan.warm_up.as_secs_f64();
+    let asked = plan.records.map_or(records_per_second * seconds, of_records);
     let brought = measured.brought as f64 >= asked * KEPT_SHARE;
     let in_time = u128::from(last_lag_ns) < (KEPT_LAG + produce.linger).as_nanos();
     Some(brought && measured.produced.unsent == 0 && in_time)
@@ -195,6 +199,9 @@ mod tests {
         assert_eq!(rate_kept(&plan, &counts(9_899, 0), 10.0, 5_000), Some(false));
         assert_eq!(rate_kept(&plan, &counts(10_000, 1), 10.0, 5_000), Some(false));
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 1_100_000_000), Some(false));
+        (plan.records, plan.duration, plan.warm_up) = (Some(12_000), None, Duration::from_secs(2));
+        assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 5_000), Some(true), "2,000 came before");
+        assert_eq!(rate_kept(&plan, &counts(9_899, 0), 10.0, 5_000), Some(false));
         plan.produce.as_mut().unwrap().linger = Duration::from_secs(2);
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 2_900_000_000), Some(true), "they lingered");
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 3_100_000_000), Some(false));
