@@ -125,7 +125,8 @@ fn a_topic_is_filled_and_read_again_and_again() {
     let outcome = run.outcome();
     assert_eq!((code, outcome.verification.verdict), (0, Verdict::Verified), "{told}");
     assert_eq!(outcome.verification.acknowledged, 20_000);
-    assert_eq!(outcome.consumed.expect("it consumed").records, 60_000);
+    let consumed = outcome.consumed.expect("it consumed");
+    assert!(consumed.records == 60_000 && consumed.records_per_second > 0.0 && outcome.seconds > 0.0, "{consumed:?}");
     broker.stop();
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts of the repository that hold Rust.
-const PARTS: [&str; 5] = ["src", "wire", "tools", "bench", "tests"];
+const PARTS: [&str; 6] = ["src", "wire", "tools", "bench", "tests", "benches"];
 const LINES_MAX: usize = 500;
 
 /// A source file, with its path from the root of the repository.
@@ -117,7 +117,16 @@ fn the_runtime_alone_names_its_crates() {
 
 /// Whether a hit is in the text that tells people what runs, not in code.
 fn is_prose(hit: &str) -> bool {
-    hit.starts_with("src/serve/start.rs:") && hit.ends_with("io_uring")
+    let tells = ["src/serve/start.rs:", "tools/src/tune/"].iter().any(|path| hit.starts_with(path));
+    tells && hit.ends_with("io_uring")
+}
+
+#[test]
+fn the_generator_knows_brokers_by_their_protocol_alone() {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/Cargo.toml")).unwrap();
+    let keys = manifest.lines().filter_map(|line| line.split(['.', '=', ' ']).next());
+    let own: Vec<_> = keys.filter(|key| key.starts_with("duramen")).collect();
+    assert_eq!(own, ["duramen-wire"], "what measures a broker must share nothing with it but the protocol's bytes");
 }
 
 #[test]

@@ -57,6 +57,10 @@ pub struct Counts {
 pub struct LatencySet {
     /// From when a record was due to its acknowledgement.
     pub scheduled: Option<Summary>,
+    /// Records in `scheduled` that were never acknowledged: they stand there with the time that they had waited when the
+    /// run gave them up, which is less than they would have taken.
+    #[serde(default)]
+    pub given_up: u64,
     /// From the first byte handed to the kernel to the acknowledgement.
     pub sent: Option<Summary>,
     /// From when a batch was ready to its first byte, where the generator alone was late.

@@ -45,6 +45,8 @@ pub fn compare(options: &CompareOptions, stop: &Stop) -> Result<ExitCode, Error>
         return Ok(ExitCode::SUCCESS);
     }
     let scratch = Scratch::below(&options.scratch(), "duramen-compare")?;
+    // Rows may keep a broker: they go before the directory does.
+    let rows = rows;
     let mut environment = environment(options, &rows, scratch.path())?;
     let settings = Settings {
         quick: options.quick,

@@ -49,7 +49,8 @@ pub struct Consumer {
     out_of_range: Vec<usize>,
     /// How often everything up to the ends is still to be read; `None`: until told to end.
     passes_left: Option<u32>,
-    /// A backlog is drained while the load is measured, not before.
+    /// What is there already is read from the epoch on, and a backlog while the load is measured; what is produced
+    /// meanwhile is awaited before that.
     begins: Nanos,
     /// A request is under way.
     asked: bool,
@@ -96,6 +97,12 @@ impl Consumer {
         }
         let drains_backlog = targets.iter().any(|target| setup.backlog_targets.contains(target));
         let measured = measured(plan);
+        const EPOCH: Nanos = Nanos(1);
+        let begins = match plan.produce {
+            Some(_) if drains_backlog => measured.0.max(EPOCH),
+            Some(_) => Nanos(0),
+            None => EPOCH,
+        };
         let sessions = consume.sessions && setup.fetch_version >= SESSIONS_SINCE;
         let reads_at_rest = plan.produce.is_none() && plan.duration.is_none() && plan.records.is_none();
         Consumer {
@@ -107,7 +114,7 @@ impl Consumer {
             resets: 0,
             out_of_range: Vec::new(),
             passes_left: reads_at_rest.then_some(consume.passes),
-            begins: if drains_backlog { measured.0 } else { Nanos(0) },
+            begins,
             asked: false,
             done: false,
             wanted: Vec::with_capacity(targets.len()),
@@ -262,6 +269,7 @@ impl Consumer {
         }
         // A fetch may begin with the batch that holds the offset asked for.
         let skipped = (partition.offset - batch.header.base_offset.0).max(0);
+        context.received.gaps += u64::try_from(batch.header.base_offset.0 - partition.offset).unwrap_or(0);
         partition.offset = batch.end();
         partition.moved = true;
         if batch.header.is_control() {

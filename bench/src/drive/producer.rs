@@ -6,6 +6,7 @@
 
 mod answers;
 mod dispatch;
+mod given_up;
 mod spread;
 mod sticky;
 
@@ -110,6 +111,8 @@ struct Sent {
     sequences: Sequences,
     ready: Nanos,
     timely: bool,
+    /// The answer has named it. Until it has named all batches of a request, the request is kept.
+    acknowledged: bool,
 }
 
 impl Producer {
@@ -189,10 +192,7 @@ impl Producer {
         if self.pacer.is_over(self.sequence, context.now) && nothing_open {
             self.is_over = true;
         } else if self.pacer.is_open() && context.now >= self.drained_by() {
-            let open = self.spread.as_ref().map_or(0, Spread::records);
-            let unsent = self.pacer.available(self.sequence, context.now) + open;
-            context.interval.produced.unsent += unsent;
-            context.measured.produced.unsent += unsent;
+            self.give_up_unsent(context);
             self.is_over = true;
         }
         self.is_over
@@ -231,12 +231,13 @@ impl Party for Producer {
             Some(_) => self.send_spread(context)?,
             None => self.send_sticky(context)?,
         };
-        // The end is noticed even if nothing else happens.
-        let end = if self.pacer.is_open() { self.drained_by() } else { self.pacer.end() };
         if self.ends(context) {
             return Ok(None);
         }
-        Ok(Some(next.map_or(end, |next| next.min(end))))
+        // The end is noticed even if nothing else happens; after it, answers alone matter.
+        let end = if self.pacer.is_open() { self.drained_by() } else { self.pacer.end() };
+        let end = Some(end).filter(|end| *end > context.now);
+        Ok(next.into_iter().chain(end).min())
     }
 
     fn answered(&mut self, answer: Answer, context: &mut Context) -> Result<Option<Nanos>, Error> {
@@ -245,8 +246,13 @@ impl Party for Producer {
     }
 
     fn lost(&mut self, context: &mut Context) {
-        for sent in self.requests.iter().flat_map(|request| &request.batches) {
+        for sent in self.requests.iter().flat_map(|request| &request.batches).filter(|sent| !sent.acknowledged) {
             context.ledger.in_doubt(self.routes[sent.route].target, sent.crc, sent.records);
+            self.give_up(sent.sequences.iter(sent.records), context);
+        }
+        if !self.is_over {
+            self.give_up_unsent(context);
+            self.is_over = true;
         }
     }
 

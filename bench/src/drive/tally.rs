@@ -13,6 +13,10 @@ use crate::verify::{Ledger, Received};
 pub struct Tally {
     pub produced: Counts,
     pub consumed: Counts,
+    /// Records that were due in the measured part and acknowledged, be it after its end.
+    pub brought: u64,
+    /// Records that were due in the measured part and never acknowledged: how long they had waited is in `scheduled`.
+    pub given_up: u64,
     pub scheduled: Latencies,
     pub sent: Latencies,
     pub late: Latencies,
@@ -42,6 +46,7 @@ impl Tally {
             latencies.clear();
         }
         (self.stalled_ns, self.compressed_in_line, self.in_flight) = (0, 0, 0);
+        (self.brought, self.given_up) = (0, 0);
     }
 }
 

@@ -166,6 +166,10 @@ fn a_line_becomes_its_plan() {
     assert_eq!(produce.pace, Pace::Open { records_per_second: 50_000.0 });
     assert_eq!((produce.acks, produce.idempotence), (1, false));
     assert_eq!((found.records, found.duration, found.servers), (Some(1_000), None, vec!["h:9".to_owned()]));
+    assert_eq!(found.warm_up, Duration::ZERO, "all of them are measured");
+    let warm = plan("produce --records 1000 --warm-up 5s");
+    assert_eq!(warm.warm_up, Duration::from_secs(5));
+    assert!(repeat::command(&warm).contains("--warm-up 5s"));
     let read = plan("consume --topic a,b --duration 5s --from end");
     assert_eq!(read.topics, Topics::Existing(vec!["a".to_owned(), "b".to_owned()]));
     assert_eq!((read.duration, read.consume.unwrap().from), (Some(Duration::from_secs(5)), Begin::End));

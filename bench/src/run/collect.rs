@@ -136,6 +136,8 @@ fn described(second: u32, tally: &Tally) -> Second {
 pub fn add(sum: &mut Tally, other: &Tally) {
     add_counts(&mut sum.produced, &other.produced);
     add_counts(&mut sum.consumed, &other.consumed);
+    sum.brought += other.brought;
+    sum.given_up += other.given_up;
     sum.scheduled.add(&other.scheduled);
     sum.sent.add(&other.sent);
     sum.late.add(&other.late);

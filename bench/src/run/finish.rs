@@ -14,8 +14,8 @@ use crate::verify;
 
 /// The share of the records asked for that a kept rate has brought by the end of the run.
 const KEPT_SHARE: f64 = 0.99;
-/// No record may be acknowledged later than this at the end of a run that kept its rate.
-const KEPT_LAG_NS: u64 = 1_000_000_000;
+/// Beside the linger, no record may be acknowledged later than this at the end of a run that kept its rate.
+const KEPT_LAG: Duration = Duration::from_secs(1);
 
 /// Verifies and judges. `filled` is what was verified of a fill before the load.
 pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &Stop) -> Result<Outcome, Error> {
@@ -30,6 +30,9 @@ pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &St
         (Some(failure), _) if nothing => return Err(failure),
         (Some(failure), _) => Some(failure.to_string()),
         (None, Some(signal)) => Some(format!("signal {signal} ended the run")),
+        (None, None) if totals.received + acknowledged > 0 && ended <= plan.warm_up => {
+            Some("it was over before the warm-up was, so nothing was measured".to_owned())
+        }
         (None, None) if left_behind => Some("not everything acknowledged arrived in time at the consumers".to_owned()),
         (None, None) => None,
     };
@@ -41,11 +44,12 @@ pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &St
     };
     let latency = LatencySet {
         scheduled: measured.scheduled.summary(),
+        given_up: measured.given_up,
         sent: measured.sent.summary(),
         late: measured.late.summary(),
         end_to_end: measured.end_to_end.summary(),
     };
-    let rate_kept = rate_kept(plan, &measured.produced, seconds, last_lag_ns).filter(|_| incomplete.is_none());
+    let rate_kept = rate_kept(plan, &measured, seconds, last_lag_ns).filter(|_| incomplete.is_none());
     let limit = drive::judge(&shares, plan, &latency, rate_kept, Some(&cost));
     Ok(Outcome {
         schema: SCHEMA,
@@ -117,11 +121,14 @@ fn measured_seconds(plan: &Plan, ended: Duration) -> f64 {
     plan.duration.map_or(ran, |duration| ran.min(duration)).as_secs_f64()
 }
 
-fn rate_kept(plan: &Plan, produced: &Counts, seconds: f64, last_lag_ns: u64) -> Option<bool> {
-    let Pace::Open { records_per_second } = plan.produce.as_ref()?.pace else { return None };
-    let asked = plan.records.map_or(records_per_second * seconds, |records| records as f64);
-    let brought = produced.records as f64 >= asked * KEPT_SHARE;
-    Some(brought && produced.unsent == 0 && last_lag_ns < KEPT_LAG_NS)
+fn rate_kept(plan: &Plan, measured: &Tally, seconds: f64, last_lag_ns: u64) -> Option<bool> {
+    let produce = plan.produce.as_ref()?;
+    let Pace::Open { records_per_second } = produce.pace else { return None };
+    let of_records = |records| records as f64 - records_per_second * plan.warm_up.as_secs_f64();
+    let asked = plan.records.map_or(records_per_second * seconds, of_records);
+    let brought = measured.brought as f64 >= asked * KEPT_SHARE;
+    let in_time = u128::from(last_lag_ns) < (KEPT_LAG + produce.linger).as_nanos();
+    Some(brought && measured.produced.unsent == 0 && in_time)
 }
 
 fn with_rates(counts: Counts, seconds: f64) -> Counts {
@@ -186,11 +193,18 @@ mod tests {
     #[test]
     fn a_rate_is_kept_if_all_but_a_hundredth_came_and_nothing_was_late() {
         let mut plan = Plan::new("produce", "h:1");
-        let counts = |records, unsent| Counts { records, unsent, ..Counts::default() };
+        let counts =
+            |brought, unsent| Tally { brought, produced: Counts { unsent, ..Counts::default() }, ..Tally::default() };
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 5_000), Some(true));
         assert_eq!(rate_kept(&plan, &counts(9_899, 0), 10.0, 5_000), Some(false));
         assert_eq!(rate_kept(&plan, &counts(10_000, 1), 10.0, 5_000), Some(false));
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 1_100_000_000), Some(false));
+        (plan.records, plan.duration, plan.warm_up) = (Some(12_000), None, Duration::from_secs(2));
+        assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 5_000), Some(true), "2,000 came before");
+        assert_eq!(rate_kept(&plan, &counts(9_899, 0), 10.0, 5_000), Some(false));
+        plan.produce.as_mut().unwrap().linger = Duration::from_secs(2);
+        assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 2_900_000_000), Some(true), "they lingered");
+        assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 3_100_000_000), Some(false));
         plan.produce.as_mut().unwrap().pace = Pace::Closed;
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 5_000), None);
     }

@@ -70,7 +70,7 @@ pub fn outcome() -> Outcome {
             scheduled: latencies(200_000).summary(),
             sent: latencies(0).summary(),
             late: latencies(0).summary(),
-            end_to_end: None,
+            ..LatencySet::default()
         },
         series: (0..35).map(second).collect(),
         cost: Some(Cost {

@@ -247,6 +247,12 @@ pub fn notes(outcome: &Outcome) -> Vec<String> {
             "batches that were ready waited {seconds} s in all, for a free place under way or a free buffer"
         ));
     }
+    if outcome.latency.given_up > 0 {
+        notes.push(format!(
+            "{} never acknowledged: latencies from the schedule have the time they had waited, and are too low",
+            some(outcome.latency.given_up, "record")
+        ));
+    }
     if let Some(cost) = &outcome.cost {
         notes.extend(cost.notes.iter().cloned());
     }

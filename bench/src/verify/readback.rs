@@ -186,8 +186,15 @@ impl<'t> Reader<'t> {
             if active.iter().any(|job| job.checker.expected() >= job.end) {
                 continue;
             }
-            let told = self.ask(&mut active)?;
-            let progress = told.iter().any(|told| matches!(told, Told::Progress | Told::OutOfRange | Told::Unreadable));
+            let mut told = self.ask(&mut active)?;
+            for (job, told) in active.iter_mut().zip(&mut told).filter(|(_, told)| matches!(told, Told::OutOfRange)) {
+                let target = &self.targets[job.target as usize];
+                let before = job.checker.expected();
+                job.checker.starts_at(self.connection.log_start(&target.topic, target.partition)?);
+                // An offset that the log begins below is beyond its end: asking again brings nothing.
+                *told = if job.checker.expected() > before { Told::Progress } else { Told::Nothing };
+            }
+            let progress = told.iter().any(|told| matches!(told, Told::Progress | Told::Unreadable));
             idle = if progress { 0 } else { idle + 1 };
             let gave_up = idle == IDLE_ANSWERS_MAX;
             idle %= IDLE_ANSWERS_MAX;
@@ -197,10 +204,6 @@ impl<'t> Reader<'t> {
                     Told::Unreadable => {
                         found += job.checker.unreadable();
                         continue;
-                    }
-                    Told::OutOfRange => {
-                        let target = &self.targets[job.target as usize];
-                        job.checker.starts_at(self.connection.log_start(&target.topic, target.partition)?);
                     }
                     Told::Refused(code) if gave_up => return Err(refused(&self.targets[job.target as usize], code)),
                     // It was acknowledged, the broker says that it is there, and does not give it.

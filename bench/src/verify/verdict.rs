@@ -14,6 +14,7 @@ pub fn sums(ledgers: &[Ledger], received: &[Received]) -> Verification {
         reordered: of(Ledger::reordered).max(received.iter().map(|one| one.reordered).sum()),
         duplicated: received.iter().map(|one| one.repeated).sum(),
         changed: received.iter().map(|one| one.changed).sum(),
+        gaps: received.iter().map(|one| one.gaps).sum(),
         ..Verification::default()
     }
 }
@@ -23,7 +24,7 @@ pub fn add(verification: &mut Verification, found: &Found) {
     verification.missing += found.missing;
     verification.duplicated = verification.duplicated.max(found.duplicated);
     verification.changed = verification.changed.max(found.changed);
-    verification.gaps += found.gaps;
+    verification.gaps = verification.gaps.max(found.gaps);
     verification.foreign += found.foreign;
     verification.removed += found.removed;
     verification.in_doubt_found += found.in_doubt_found;
@@ -41,7 +42,9 @@ pub fn judge(plan: &Plan, verification: &mut Verification, found: Result<&Found,
 }
 
 fn is_wrong(plan: &Plan, verification: &Verification) -> bool {
-    let Verification { missing, duplicated, reordered, changed, gaps, foreign, .. } = *verification;
+    let Verification { missing, duplicated, reordered, changed, gaps, foreign, unverified, .. } = *verification;
+    // Once the ledger is full, what was acknowledged after that looks as if it came from others.
+    let foreign = if unverified > 0 { 0 } else { foreign };
     // Others may write to a topic that is not the run's own.
     let unheard = plan.produce.as_ref().is_some_and(|produce| produce.acks == 0);
     let strange = if matches!(plan.topics, Topics::Own { .. }) && !unheard { gaps + foreign } else { 0 };
@@ -107,10 +110,21 @@ mod tests {
         assert_eq!(judged(right, |_, verification| verification.changed = 1).0, Verdict::Failed);
         assert_eq!(judged(Found { removed: 1, ..right }, |_, _| ()).0, Verdict::Partly);
         assert_eq!(judged(right, |_, verification| verification.unverified = 1).0, Verdict::Partly);
+        let beyond_the_ledger = Found { foreign: 5, ..right };
+        assert_eq!(judged(beyond_the_ledger, |_, verification| verification.unverified = 5).0, Verdict::Partly);
         assert_eq!(judged(right, |_, verification| verification.acknowledged = 0).0, Verdict::Not);
         assert_eq!(judged(Found { removed_after_reading: 1, ..right }, |_, _| ()).0, Verdict::Verified);
         assert_eq!(judged(Found { in_doubt_found: 1, ..right }, |_, _| ()).0, Verdict::Verified);
         assert_eq!(judged(Found { restamped: 10, ..Found::default() }, |_, _| ()).0, Verdict::Not);
+    }
+
+    #[test]
+    fn what_consumers_found_is_not_counted_twice() {
+        let received = Received { repeated: 3, changed: 2, gaps: 5, ..Received::default() };
+        let mut verification = sums(&[], &[received.clone(), received]);
+        assert_eq!((verification.duplicated, verification.changed, verification.gaps), (6, 4, 10));
+        add(&mut verification, &Found { duplicated: 3, changed: 8, gaps: 5, ..Found::default() });
+        assert_eq!((verification.duplicated, verification.changed, verification.gaps), (6, 8, 10));
     }
 
     #[test]

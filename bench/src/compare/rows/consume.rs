@@ -21,7 +21,6 @@ const PASSES_BEFORE: u32 = 2;
 const TRICKLE: f64 = 10.0;
 /// What ends the trickle: any signal's number does.
 const SIGTERM: u8 = 15;
-const FROM_MEMORY: LimitKind = LimitKind::new("ring", "none", "fetch-memory");
 const WAITING: u32 = 100;
 
 /// Whether records come in while a topic is read.
@@ -37,7 +36,7 @@ pub fn rows() -> Vec<Row> {
     let not_more = || vec![Goal::RatioToKafka(1.0)];
     let mut rows = vec![
         row("consume-hot-100", 100, Topic::Hot, half),
-        row("consume-hot-1k", 1_000, Topic::Hot, raw).with_limits(&[FROM_MEMORY]),
+        row("consume-hot-1k", 1_000, Topic::Hot, raw).with_limits(&[LimitKind::UNSYNCED]),
         row("consume-cached-100", 100, Topic::AtRest, not_more()),
         row("consume-cached-1k", 1_000, Topic::AtRest, not_more()),
     ];
@@ -93,10 +92,15 @@ fn shared(context: &RowContext) -> Topics {
 /// A run that reads the row's topic as fast as it can.
 fn reading(context: &RowContext, side: &Side) -> Plan {
     let mut plan = context.plan("consume", side);
-    plan.topics = shared(context);
     plan.warm_up = Duration::ZERO;
     plan.duration = None;
-    plan.consume.get_or_insert_default().passes = PASSES;
+    let consume = plan.consume.get_or_insert_default();
+    consume.passes = PASSES;
+    // The limit knows no sessions, and has topics of its own.
+    consume.sessions = side.is_broker();
+    if side.is_broker() {
+        plan.topics = shared(context);
+    }
     plan
 }
 

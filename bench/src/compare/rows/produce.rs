@@ -16,8 +16,6 @@ use crate::plan::Plan;
 
 const FIFTH: Goal = Goal::RatioToKafka(0.2);
 const THIRD: Goal = Goal::RatioToKafka(1.0 / 3.0);
-const RING: LimitKind = LimitKind::new("ring", "none", "produce");
-const RING_SYNCED: LimitKind = LimitKind::new("ring", "dsync", "produce");
 /// A broker has settled this long after the last answer.
 const SETTLE: Duration = Duration::from_millis(500);
 /// Threads of the generator where one shard alone is measured, and partitions.
@@ -69,13 +67,13 @@ fn closed(name: &str, title: &str, load: Load, goals: Vec<Goal>, shape: fn(&mut 
 
 fn java() -> Row {
     let title = "produce, 100 B, 16 KiB batches, linger 5 ms (Java's defaults), closed loop, acks=all, idempotent";
-    closed("produce-java", title, JAVA_RECORDS, vec![FIFTH], |_| {}).with_limits(&[RING])
+    closed("produce-java", title, JAVA_RECORDS, vec![FIFTH], |_| {}).with_limits(&[LimitKind::UNSYNCED])
 }
 
 /// In batches of 1 MB, acknowledged by the leader.
 fn large(name: &str, load: Load) -> Row {
     let title = format!("produce, {} B, 1 MB batches, closed loop, acks=1", load.size);
-    closed(name, &title, load, vec![FIFTH, THIRD], large_unsynced).with_limits(&[RING])
+    closed(name, &title, load, vec![FIFTH, THIRD], large_unsynced).with_limits(&[LimitKind::UNSYNCED])
 }
 
 /// How [`large`] produces.
@@ -88,7 +86,7 @@ pub fn large_unsynced(plan: &mut Plan) {
 
 fn large_synced_row(name: &str, load: Load) -> Row {
     let title = format!("produce, {} B, 1 MB batches, closed loop, acks=all, idempotent, synced", load.size);
-    let mut row = closed(name, &title, load, vec![THIRD], large_synced).synced().with_limits(&[RING_SYNCED]);
+    let mut row = closed(name, &title, load, vec![THIRD], large_synced).synced().with_limits(&[LimitKind::DSYNC]);
     row.quick = false;
     row
 }

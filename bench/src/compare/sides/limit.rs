@@ -10,31 +10,18 @@ use super::{Environment, LIMIT, Side, SideKind};
 use crate::compare::cores::Cores;
 use crate::error::Error;
 
-/// How the limit does its work, by the words of `bench limit`.
+/// How a limit syncs what it writes, by the word of `bench limit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitKind {
-    pub engine: &'static str,
-    pub sync: &'static str,
-    pub serve: &'static str,
-}
+pub struct LimitKind(&'static str);
 
 impl LimitKind {
-    pub const fn new(engine: &'static str, sync: &'static str, serve: &'static str) -> LimitKind {
-        LimitKind { engine, sync, serve }
-    }
+    pub const UNSYNCED: LimitKind = LimitKind("none");
+    pub const FDATASYNC: LimitKind = LimitKind("fdatasync");
+    pub const DSYNC: LimitKind = LimitKind("dsync");
 
     fn describe(&self) -> String {
-        let engine = match self.engine {
-            "blocking" => "blocking loop",
-            "ring" => "io_uring",
-            other => other,
-        };
-        let what = match (self.serve, self.sync) {
-            ("produce", "none") => "no sync".to_owned(),
-            ("produce", sync) => sync.to_owned(),
-            (serve, _) => serve.to_owned(),
-        };
-        format!("{engine}, {what}")
+        let sync = if *self == Self::UNSYNCED { "no sync" } else { self.0 };
+        format!("raw loop, {sync}")
     }
 }
 
@@ -76,7 +63,7 @@ fn serve(program: PathBuf, scratch: &Scratch, port: u16, kind: &LimitKind, cores
     let what = "the physical limit";
     let mut command = Command::new(program);
     command.args(["bench", "limit", "--listen", &format!("127.0.0.1:{port}"), "--dir"]).arg(scratch.path());
-    command.args(["--engine", kind.engine, "--sync", kind.sync, "--serve", kind.serve]);
+    command.args(["--sync", kind.0]);
     // It serves until its input is closed, which its pipe is when this process ends in whatever way.
     command.stdin(Stdio::piped());
     let log = scratch.path().join("log");
@@ -92,8 +79,7 @@ mod tests {
 
     #[test]
     fn a_limit_says_what_it_does() {
-        assert_eq!(LimitKind::new("blocking", "dsync", "produce").describe(), "blocking loop, dsync");
-        assert_eq!(LimitKind::new("ring", "none", "produce").describe(), "io_uring, no sync");
-        assert_eq!(LimitKind::new("ring", "none", "fetch-memory").describe(), "io_uring, fetch-memory");
+        assert_eq!(LimitKind::DSYNC.describe(), "raw loop, dsync");
+        assert_eq!(LimitKind::UNSYNCED.describe(), "raw loop, no sync");
     }
 }

@@ -19,6 +19,7 @@ const NOW: Nanos = Nanos(6_000_000_000);
 
 /// A consumer of one partition, with all that it is called with.
 struct Rig {
+    now: Nanos,
     consumer: Consumer,
     out: Outbox,
     interval: Tally,
@@ -48,12 +49,12 @@ impl Rig {
         let mut out = Outbox::default();
         out.windows.push(None);
         let (interval, measured, ledger, received) = Default::default();
-        Rig { consumer: Consumer::new(&setup, 0, vec![0]), out, interval, measured, ledger, received }
+        Rig { now: NOW, consumer: Consumer::new(&setup, 0, vec![0]), out, interval, measured, ledger, received }
     }
 
     fn call<T>(&mut self, call: impl FnOnce(&mut Consumer, &mut Context) -> T) -> T {
-        let Rig { consumer, out, interval, measured, ledger, received } = self;
-        call(consumer, &mut Context { now: NOW, me: 0, out, interval, measured, ledger, received })
+        let Rig { now, consumer, out, interval, measured, ledger, received } = self;
+        call(consumer, &mut Context { now: *now, me: 0, out, interval, measured, ledger, received })
     }
 
     fn due(&mut self) -> Option<Nanos> {
@@ -151,6 +152,15 @@ fn what_lies_before_the_offset_asked_for_is_not_counted_again() {
 }
 
 #[test]
+fn offsets_that_no_batch_holds_are_gaps() {
+    let mut rig = Rig::new("end-to-end", 0, |_| ());
+    rig.fetched(&[batch(0, RUN, 0..3), batch(3, RUN, 3..5)]);
+    assert_eq!(rig.received.gaps, 0);
+    rig.fetched(&[batch(9, RUN, 5..6)]);
+    assert_eq!(rig.received.gaps, 4);
+}
+
+#[test]
 fn bytes_that_are_not_those_of_their_crc_are_changed() {
     let mut rig = Rig::new("consume", 10, |_| ());
     let mut flipped = batch(0, RUN, 0..3);
@@ -192,11 +202,24 @@ fn what_retention_was_faster_with_is_lost_and_reading_goes_on() {
 #[test]
 fn a_session_that_is_gone_is_opened_again_and_other_errors_end_it() {
     let mut rig = Rig::new("consume", 10, |_| ());
+    rig.fetched(&[]);
+    assert_eq!(rig.asked().0, Session { id: 9, epoch: 1 });
     rig.answer(FETCH, &fetched(FETCH_SESSION_ID_NOT_FOUND, 0, &[])).unwrap();
     assert_eq!(rig.asked(), (Session::OPEN, Some(0)));
     const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
     let error = rig.answer(FETCH, &fetched(0, TOPIC_AUTHORIZATION_FAILED, &[])).unwrap_err();
     assert_eq!(error.to_string(), "a fetch of t:3 was refused: TOPIC_AUTHORIZATION_FAILED");
+}
+
+#[test]
+fn what_is_there_already_is_read_from_the_epoch_on() {
+    let before = |command| {
+        let mut rig = Rig::new(command, 10, |_| ());
+        rig.now = Nanos(0);
+        (rig.due(), rig.sent().len())
+    };
+    assert_eq!(before("consume"), (Some(Nanos(1)), 0));
+    assert_eq!(before("end-to-end"), (None, 1));
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl Producer {
         let mut request = std::mem::take(&mut self.requests[token]);
         let taken = match answer.frame {
             [] => Ok(request.batches.iter().for_each(|sent| self.count(sent, answer.sent, context))),
-            frame => self.acknowledge(&request.batches, answer.sent, frame, context),
+            frame => self.acknowledge(&mut request.batches, answer.sent, frame, context),
         };
         if taken.is_err() {
             // What was refused or garbled may still have been written.
@@ -28,7 +28,7 @@ impl Producer {
             return taken;
         }
         context.interval.produced.requests += 1;
-        if self.is_measured(answer.sent, context.now) {
+        if self.is_measured(context.now) {
             context.measured.produced.requests += 1;
         }
         for sent in request.batches.drain(..) {
@@ -41,22 +41,28 @@ impl Producer {
 
     fn acknowledge(
         &mut self,
-        batches: &[Sent],
+        batches: &mut [Sent],
         sent_at: Nanos,
         frame: &[u8],
         context: &mut Context,
     ) -> Result<(), Error> {
         let setup = self.setup.clone();
         let mut outcome = Ok(());
-        let mut answered = 0;
-        let is_of = |sent: &&Sent, produced: &Produced| {
+        let (mut answered, mut strange) = (0, false);
+        let is_of = |sent: &Sent, produced: &Produced| {
             let target = &setup.targets[self.routes[sent.route].target as usize];
             target.partition == produced.partition && target.topic.as_bytes() == produced.topic
         };
         let read = read(frame, setup.produce_version, |produced| {
-            let Some(sent) = batches.iter().find(|sent| is_of(sent, &produced)) else { return };
+            // A partition that is named twice is answered for once.
+            let sent = batches.iter_mut().find(|sent| !sent.acknowledged && is_of(sent, &produced));
+            let Some(sent) = sent else {
+                strange = true;
+                return;
+            };
             answered += 1;
             if produced.error == 0 {
+                sent.acknowledged = true;
                 let target = self.routes[sent.route].target;
                 context.ledger.acknowledged(target, self.number, produced.base_offset, sent.crc, sent.records);
                 self.count(sent, sent_at, context);
@@ -66,7 +72,10 @@ impl Producer {
                 outcome = Err(refused(&produced));
             }
         });
-        let read = read.and_then(|()| if answered == batches.len() { Ok(()) } else { Err(Malformed::Unasked) });
+        let read = read.and_then(|()| match answered == batches.len() && !strange {
+            true => Ok(()),
+            false => Err(Malformed::Unasked),
+        });
         read.map_err(|error| Error::NotKafka {
             server: batches.first().map_or_else(String::new, |sent| self.server_of(sent)),
             reason: format!("an answer to Produce cannot be read: {error}"),
@@ -83,31 +92,38 @@ impl Producer {
     fn count(&self, sent: &Sent, sent_at: Nanos, context: &mut Context) {
         let now = context.now;
         let records = u64::from(sent.records);
-        let measured = match &self.pacer {
+        let is_measured = self.is_measured(now);
+        for (tally, is_counted) in [(&mut *context.interval, true), (&mut *context.measured, is_measured)] {
+            if is_counted {
+                tally.produced.records += records;
+                tally.produced.bytes += sent.payload_bytes;
+                tally.produced.batches += 1;
+            }
+        }
+        // Latencies are those of the records that were due in the measured part, however late their answer.
+        let due_in_time = match &self.pacer {
             Pacer::Open(schedule) => {
                 let warm_up = self.setup.plan.warm_up.as_nanos() as u64;
-                let mut measured = 0;
+                let mut due_in_time = 0;
                 for sequence in sent.sequences.iter(sent.records) {
                     let due = schedule.due(sequence).0;
                     let latency = now.0.saturating_sub(due);
                     context.interval.scheduled.record(latency);
                     if due >= warm_up {
                         context.measured.scheduled.record(latency);
-                        measured += 1;
+                        due_in_time += 1;
                     }
                 }
-                measured
+                due_in_time
             }
-            Pacer::Closed { .. } if self.is_measured(sent_at, now) => records,
+            Pacer::Closed { .. } if is_measured => records,
             Pacer::Closed { .. } => 0,
         };
+        context.measured.brought += due_in_time;
         let from_sending = now.0.saturating_sub(sent_at.0);
         let late = (sent.timely && self.pacer.is_open()).then(|| sent_at.0.saturating_sub(sent.ready.0));
-        for (tally, records) in [(&mut *context.interval, records), (&mut *context.measured, measured)] {
+        for (tally, records) in [(&mut *context.interval, records), (&mut *context.measured, due_in_time)] {
             if records > 0 {
-                tally.produced.records += records;
-                tally.produced.bytes += sent.payload_bytes * records / u64::from(sent.records);
-                tally.produced.batches += 1;
                 tally.sent.record_n(from_sending, records);
                 if let Some(late) = late {
                     tally.late.record(late);
@@ -116,18 +132,21 @@ impl Producer {
         }
     }
 
-    /// Whether a request belongs to the measured part: by when it was sent in an open loop, answered in a closed one.
-    fn is_measured(&self, sent: Nanos, now: Nanos) -> bool {
-        let warm_up = self.setup.plan.warm_up.as_nanos() as u64;
-        match &self.pacer {
-            Pacer::Open(_) => sent.0 >= warm_up,
-            Pacer::Closed { end, .. } => now.0 >= warm_up && now < *end,
-        }
+    /// Whether what is answered now counts for the rate: the answers after the end are those of what had piled up.
+    fn is_measured(&self, now: Nanos) -> bool {
+        let plan = &self.setup.plan;
+        let is_before_end = match &self.pacer {
+            Pacer::Open(_) => {
+                plan.duration.is_none_or(|duration| u128::from(now.0) < (plan.warm_up + duration).as_nanos())
+            }
+            Pacer::Closed { end, .. } => now < *end,
+        };
+        u128::from(now.0) >= plan.warm_up.as_nanos() && is_before_end
     }
 }
 
 impl Sequences {
-    fn iter(&self, records: u32) -> impl Iterator<Item = u64> {
+    pub(super) fn iter(&self, records: u32) -> impl Iterator<Item = u64> {
         let distances = self.distances.as_deref();
         (0..records)
             .map(move |at| self.first + distances.map_or(u64::from(at), |distances| u64::from(distances[at as usize])))

@@ -41,7 +41,7 @@ impl Producer {
             sections.push((0, section));
             headed.push(Headed { header, route: filled.route });
             let Filled { route, records, payload_bytes, sequences, ready, timely, .. } = filled;
-            let sent = Sent { route, crc, records, payload_bytes, sequences, ready, timely };
+            let sent = Sent { route, crc, records, payload_bytes, sequences, ready, timely, acknowledged: false };
             self.requests[token].batches.push(sent);
         }
         let produce = plan_of(&self.setup);

@@ -85,11 +85,15 @@ impl Spread {
         self.links.iter().any(|link| !link.ready.is_empty())
     }
 
-    /// Records in batches that have not been sent.
-    pub(super) fn records(&self) -> u64 {
-        let open = self.open.iter().flatten().map(|open| u64::from(open.buffer.records()));
-        let ready = self.links.iter().flat_map(|link| &link.ready).map(|filled| u64::from(filled.records));
-        open.chain(ready).sum()
+    /// The records in batches that have not been sent.
+    pub(super) fn unsent(&self) -> impl Iterator<Item = u64> {
+        let of_open = |open: &Open| {
+            let first = open.first;
+            open.distances.iter().map(move |distance| first + u64::from(*distance)).collect::<Vec<_>>()
+        };
+        let ready = self.links.iter().flat_map(|link| &link.ready);
+        let ready = ready.flat_map(|filled| filled.sequences.iter(filled.records));
+        self.open.iter().flatten().flat_map(of_open).chain(ready)
     }
 
     /// The next record's key and route.

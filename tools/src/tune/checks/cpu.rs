@@ -15,7 +15,7 @@ pub const ENTRIES: &[Entry] = &[
         name: "idle states",
         need: Need::Should,
         why: "a core in a deep idle state takes up to some 100 us to wake",
-        effect: Effect::Reasoned("a virtual machine has no idle states of its own"),
+        effect: Effect::Reasoned("below a virtual machine those of its host count"),
         check: idle,
     },
     Entry {

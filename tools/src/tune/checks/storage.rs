@@ -48,7 +48,7 @@ pub const ENTRIES: &[Entry] = &[
         name: "I/O scheduler",
         need: Need::Should,
         why: "NVMe and virtio disks have queues of their own; a scheduler above them only adds time",
-        effect: Effect::Reasoned("it was none wherever Duramen was measured"),
+        effect: Effect::Reasoned("what was measured was measured behind mq-deadline"),
         check: scheduler,
     },
     Entry {

@@ -1,16 +1,26 @@
-//! What the wire codec costs: the checksum, a whole batch's check, and the parsing of a Produce request.
+//! What the wire codec costs: the checksum, a whole batch's check, Produce and Fetch requests read, Fetch answers written.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use duramen_wire::api::ApiKey;
 use duramen_wire::batch::{self, BatchBuilder, Limits};
+use duramen_wire::fetch;
 use duramen_wire::header::RequestHeader;
+use duramen_wire::ids::{PartitionIndex, TopicId};
 use duramen_wire::produce::Request;
 use duramen_wire::slices::Slices;
+use duramen_wire::topic::TopicName;
+use kafka_protocol::messages::RequestHeader as Header;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use kafka_protocol::protocol::Encodable;
 
 /// The version of Produce whose topics have names and whose lengths are compact.
 const VERSION: i16 = 9;
+/// The newest version of Fetch, whose topics have ids.
+const FETCH_VERSION: i16 = 18;
+/// Partitions of a Fetch request: a change to a session, a consumer of one topic, one of everything.
+const FETCHED: [i32; 3] = [0, 10, 1_000];
 /// Bytes of a receive buffer: a batch that is longer arrives in pieces.
 const PIECE_LEN: usize = 64 << 10;
 /// Records and bytes of each: a small request, one of Java's default batches, a full megabyte.
@@ -60,6 +70,48 @@ fn parse_produce(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn parse_fetch(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("parse_fetch");
+    for count in FETCHED {
+        let bytes = fetch_request(count);
+        let piece = bytes.as_slice();
+        let mut request = fetch::Request::default();
+        group.bench_function(format!("{count} partitions"), |bencher| {
+            bencher.iter(|| {
+                let slices = Slices::one(black_box(&piece));
+                let header = RequestHeader::parse(slices).expect("a good header");
+                request.parse(slices, header.body, FETCH_VERSION).expect("a good request");
+                request.partitions.len()
+            });
+        });
+    }
+    group.finish();
+}
+
+/// All but the records, which are sent from where they lie.
+fn write_fetch(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("write_fetch");
+    for count in FETCHED {
+        let (mut out, mut splices) = (Vec::new(), Vec::new());
+        group.bench_function(format!("{count} partitions"), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                splices.clear();
+                let head = fetch::ResponseHead::default();
+                let mut response =
+                    fetch::ResponseEncoder::begin(&mut out, &mut splices, FETCH_VERSION, 7, black_box(&head), 1);
+                response.topic(TopicName::Id(TopicId::default()), count as usize);
+                for index in 0..count {
+                    let none = fetch::PartitionResponse::error(PartitionIndex(index), 0);
+                    response.partition(&fetch::PartitionResponse { records_len: Some(1 << 20), ..none });
+                }
+                response.finish(&[])
+            });
+        });
+    }
+    group.finish();
+}
+
 fn shape(count: usize, size: usize) -> String {
     format!("{count}x{size}B")
 }
@@ -96,6 +148,21 @@ fn produce_request(batch: &[u8]) -> Vec<u8> {
     out
 }
 
+/// As Java's consumer sends it, without the frame's length.
+fn fetch_request(partitions: i32) -> Vec<u8> {
+    let header = Header::default()
+        .with_request_api_key(ApiKey::Fetch as i16)
+        .with_request_api_version(FETCH_VERSION)
+        .with_client_id(Some("bench".into()));
+    let partition = |index| FetchPartition::default().with_partition(index).with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default().with_partitions((0..partitions).map(partition).collect());
+    let topics = if partitions == 0 { Vec::new() } else { vec![topic] };
+    let mut bytes = Vec::new();
+    header.encode(&mut bytes, 2).expect("a good header");
+    FetchRequest::default().with_topics(topics).encode(&mut bytes, FETCH_VERSION).expect("a good request");
+    bytes
+}
+
 fn compact_length(mut length: usize, out: &mut Vec<u8>) {
     while length >= 0x80 {
         out.push(length as u8 | 0x80);
@@ -104,5 +171,5 @@ fn compact_length(mut length: usize, out: &mut Vec<u8>) {
     out.push(length as u8);
 }
 
-criterion_group!(benches, checksum, validate, parse_produce);
+criterion_group!(benches, checksum, validate, parse_produce, parse_fetch, write_fetch);
 criterion_main!(benches);

@@ -1,1 +1,0 @@
-//! The disk read past the page cache, as fast as it goes.

@@ -1,1 +1,0 @@
-//! Records handed on from memory to waiting fetches.

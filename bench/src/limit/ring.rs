@@ -1,1 +1,0 @@
-//! One thread over io_uring: multishot receives, direct writes, sends.
