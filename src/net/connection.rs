@@ -381,7 +381,8 @@ impl Connection {
     fn take_answered(&self, answered: &mut Vec<Box<Exchange>>) -> Option<String> {
         let mut exchanges = self.exchanges.borrow_mut();
         while answered.len() < GATHERED_MAX
-            && let Some(exchange) = exchanges.pop_front_if(|front| front.answered)
+            && exchanges.front().is_some_and(|front| front.answered)
+            && let Some(exchange) = exchanges.pop_front()
         {
             if let Fate::Close(reason) = &exchange.response.fate {
                 return Some(reason.clone());
