@@ -65,6 +65,8 @@ struct Partition {
     offset: i64,
     /// Whether the session must be told the offset.
     moved: bool,
+    /// Whether retention was faster once.
+    has_skipped: bool,
     /// Whether the records are of this run's producers.
     is_walked: bool,
     /// What came last of each producer.
@@ -87,6 +89,7 @@ impl Consumer {
             target,
             offset: setup.consume_from[target as usize],
             moved: true,
+            has_skipped: false,
             is_walked: plan.produce.is_some() && !setup.backlog_targets.contains(&target),
             last: BTreeMap::new(),
         };
@@ -193,7 +196,7 @@ impl Consumer {
         for (topic, index, error, start) in starts {
             let Some(place) = self.place(topic, index) else { continue };
             match error {
-                0 => self.skip_to(place, start, context),
+                0 => self.skip_to(place, start, context)?,
                 code => return Err(self.refused(place, code)),
             }
         }
@@ -202,14 +205,24 @@ impl Consumer {
     }
 
     /// What lies below was removed before it was read.
-    fn skip_to(&mut self, place: usize, start: i64, context: &mut Context) {
+    fn skip_to(&mut self, place: usize, start: i64, context: &mut Context) -> Result<(), Error> {
         let partition = &mut self.partitions[place];
         let lost = u64::try_from(start - partition.offset).unwrap_or(0);
+        if lost == 0 {
+            // It is out of range, and not below: so it is beyond the end.
+            let target = &self.setup.targets[partition.target as usize];
+            return Err(Error::Refused {
+                what: format!("a fetch of {}:{} at offset {}", target.topic, target.partition, partition.offset),
+                code: "the log was truncated below it".to_owned(),
+                remedy: None,
+            });
+        }
         partition.moved = true;
-        // An offset beyond the end goes back to the start as well: the topic was made anew.
         partition.offset = start;
+        partition.has_skipped = true;
         let measured = self.is_measured(context.now);
         count(context, measured, |tally| tally.consumed.lost_to_retention += lost);
+        Ok(())
     }
 
     fn fetched(&mut self, answer: &Answer, context: &mut Context) -> Result<(), Error> {
@@ -257,7 +270,10 @@ impl Consumer {
             self.batch(place, &batch, context)?;
         }
         let partition = &self.partitions[place];
-        context.received.up_to.insert(partition.target, partition.offset);
+        // What lies beyond something that was not read has not been read wholly.
+        if !partition.has_skipped {
+            context.received.up_to.insert(partition.target, partition.offset);
+        }
         Ok(())
     }
 

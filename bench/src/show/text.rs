@@ -183,7 +183,11 @@ pub fn verification(found: &Verification, is_asked: bool) -> (&'static str, Stri
     let acknowledged = some(found.acknowledged, "acknowledged record");
     match found.verdict {
         Verdict::Verified => {
-            ("verified", format!("{acknowledged}: all there, once, in order, unchanged{}", doubts(found)))
+            let there = match reason {
+                Some(reason) => format!("{reason}; the others are all there"),
+                None => "all there".to_owned(),
+            };
+            ("verified", format!("{acknowledged}: {there}, once, in order, unchanged{}", doubts(found)))
         }
         Verdict::Failed => ("VERIFICATION FAILED", format!("of {acknowledged}: {}{}", faults(found), doubts(found))),
         Verdict::Partly => {

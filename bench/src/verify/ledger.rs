@@ -150,7 +150,7 @@ pub struct Received {
     pub changed: u64,
     /// Offsets between one batch and the next that no batch holds.
     pub gaps: u64,
-    /// The next offset, of each target.
+    /// Up to where all was read, of each target.
     pub up_to: BTreeMap<TargetId, i64>,
 }
 

@@ -71,7 +71,8 @@ fn of_found(plan: &Plan, verification: &Verification, found: &Found) -> (Verdict
         let why = format!("retention removed {} records before they were read back", found.removed);
         return (Verdict::Partly, Some(why));
     }
-    (Verdict::Verified, None)
+    let read = found.removed_after_reading;
+    (Verdict::Verified, (read > 0).then(|| format!("retention removed {read} records after a consumer had read them")))
 }
 
 fn total(found: &Found) -> u64 {
@@ -113,7 +114,8 @@ mod tests {
         let beyond_the_ledger = Found { foreign: 5, ..right };
         assert_eq!(judged(beyond_the_ledger, |_, verification| verification.unverified = 5).0, Verdict::Partly);
         assert_eq!(judged(right, |_, verification| verification.acknowledged = 0).0, Verdict::Not);
-        assert_eq!(judged(Found { removed_after_reading: 1, ..right }, |_, _| ()).0, Verdict::Verified);
+        let (verdict, reason) = judged(Found { removed_after_reading: 1, ..right }, |_, _| ());
+        assert!(verdict == Verdict::Verified && reason.unwrap().contains("after a consumer had read them"));
         assert_eq!(judged(Found { in_doubt_found: 1, ..right }, |_, _| ()).0, Verdict::Verified);
         assert_eq!(judged(Found { restamped: 10, ..Found::default() }, |_, _| ()).0, Verdict::Not);
     }

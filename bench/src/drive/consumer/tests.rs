@@ -197,6 +197,12 @@ fn what_retention_was_faster_with_is_lost_and_reading_goes_on() {
     rig.answer(LOG_START, &frame).unwrap();
     assert_eq!(rig.measured.consumed.lost_to_retention, 4);
     assert_eq!(rig.asked().1, Some(4));
+    rig.fetched(&[batch(4, RUN, 4..6)]);
+    assert_eq!((rig.received.records, rig.received.gaps), (2, 0));
+    assert!(rig.received.up_to.is_empty(), "what was lost was not read");
+    rig.answer(FETCH, &fetched(0, OFFSET_OUT_OF_RANGE, &[])).unwrap();
+    let error = rig.answer(LOG_START, &frame).unwrap_err().to_string();
+    assert!(error.contains("at offset 6 was refused: the log was truncated"), "{error}");
 }
 
 #[test]
