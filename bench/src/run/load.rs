@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_millis(20);
 const SETTLE: Duration = Duration::from_millis(500);
 /// How long consumers may take to receive what was acknowledged by the end of the load.
 const CATCH_UP_MAX: Duration = Duration::from_secs(10);
+/// How long nothing may arrive where records are there to be read.
+const NOTHING_NEW_MAX: Duration = Duration::from_secs(30);
 
 /// What is left of a load.
 pub struct Driven {
@@ -33,8 +35,8 @@ pub struct Driven {
     pub ends: Vec<ThreadEnd>,
     /// Why a thread ended before its time.
     pub failure: Option<Error>,
-    /// Acknowledged records had not arrived when consumers were told to end.
-    pub left_behind: bool,
+    /// Why consumers were told to end before they had all that they were to have.
+    pub left_behind: Option<String>,
     pub totals: Totals,
     pub series: Vec<Second>,
     pub last_lag_ns: u64,
@@ -128,13 +130,15 @@ pub fn drive(mut setup: Setup, watch: &mut dyn Watch, stop: &Stop) -> Result<Dri
 struct Ending<'p> {
     plan: &'p Plan,
     producers_done: Option<Nanos>,
+    /// What had been received, and since when it has been no more.
+    received: (u64, Nanos),
     asked: bool,
-    left_behind: bool,
+    left_behind: Option<String>,
 }
 
 impl<'p> Ending<'p> {
     fn new(plan: &'p Plan) -> Self {
-        Ending { plan, producers_done: None, asked: false, left_behind: false }
+        Ending { plan, producers_done: None, received: (0, Nanos(0)), asked: false, left_behind: None }
     }
 
     /// True once.
@@ -143,13 +147,14 @@ impl<'p> Ending<'p> {
             return false;
         }
         self.asked = match self.plan.produce {
-            None => stop.signal().is_some() || self.has_read(now, totals),
+            None => stop.signal().is_some() || self.has_read(now, totals) || self.has_stalled(now, totals),
             Some(_) if !running.producers_are_done() => false,
             Some(_) => {
                 let done = *self.producers_done.get_or_insert(now);
                 let out_of_patience = now.0 - done.0 >= nanos(CATCH_UP_MAX);
                 let all = self.has_everything_arrived(totals);
-                self.left_behind = out_of_patience && !all;
+                let behind = "not everything acknowledged arrived in time at the consumers";
+                self.left_behind = (out_of_patience && !all).then(|| behind.to_owned());
                 all || out_of_patience || stop.signal().is_some()
             }
         };
@@ -159,6 +164,18 @@ impl<'p> Ending<'p> {
     fn has_read(&self, now: Nanos, totals: &Totals) -> bool {
         let in_time = self.plan.duration.is_none_or(|duration| now.0 < nanos(self.plan.warm_up + duration));
         !in_time || self.plan.records.is_some_and(|records| totals.received >= records)
+    }
+
+    /// Whether nothing comes any more, where no time is set for the reading.
+    fn has_stalled(&mut self, now: Nanos, totals: &Totals) -> bool {
+        let received = totals.received + totals.lost_to_retention;
+        if received != self.received.0 || self.plan.duration.is_some() {
+            self.received = (received, now);
+        }
+        let stalled = now.0 - self.received.1.0 >= nanos(NOTHING_NEW_MAX);
+        let why = || format!("nothing new arrived for {} s, and not all was read", NOTHING_NEW_MAX.as_secs());
+        self.left_behind = stalled.then(why);
+        stalled
     }
 
     fn has_everything_arrived(&self, totals: &Totals) -> bool {
@@ -181,4 +198,27 @@ fn is_stamped(plan: &Plan) -> bool {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_that_brings_nothing_has_an_end() {
+        let mut plan = Plan::new("consume", "h:1");
+        plan.duration = None;
+        let stalled = |plan: &Plan, at: &[(u64, u64)]| {
+            let mut ending = Ending::new(plan);
+            let mut step = |&(seconds, received): &(u64, u64)| {
+                let totals = Totals { received, ..Totals::default() };
+                ending.has_stalled(Nanos(seconds * 1_000_000_000), &totals)
+            };
+            at.iter().map(&mut step).collect::<Vec<_>>()
+        };
+        assert_eq!(stalled(&plan, &[(1, 0), (5, 10), (34, 10), (35, 10)]), [false, false, false, true]);
+        assert_eq!(stalled(&plan, &[(5, 10), (34, 11), (63, 11)]), [false, false, false]);
+        plan.duration = Some(Duration::from_secs(100));
+        assert_eq!(stalled(&plan, &[(5, 10), (90, 10)]), [false, false], "it waits for others");
+    }
 }
