@@ -181,6 +181,11 @@ pub enum Begin {
 }
 
 impl Plan {
+    /// Whether it reads what is there, so and so often, and ends.
+    pub fn reads_at_rest(&self) -> bool {
+        self.produce.is_none() && self.duration.is_none() && self.records.is_none()
+    }
+
     /// A run of a command with all its defaults: one topic of its own with one partition, verified. What is only read
     /// is read once, from its beginning, however long that takes.
     pub fn new(command: &str, server: &str) -> Plan {

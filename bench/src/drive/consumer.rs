@@ -107,7 +107,6 @@ impl Consumer {
             None => EPOCH,
         };
         let sessions = consume.sessions && setup.fetch_version >= SESSIONS_SINCE;
-        let reads_at_rest = plan.produce.is_none() && plan.duration.is_none() && plan.records.is_none();
         Consumer {
             setup: Arc::clone(setup),
             connection,
@@ -116,7 +115,7 @@ impl Consumer {
             session: if sessions { Session::OPEN } else { Session::NONE },
             resets: 0,
             out_of_range: Vec::new(),
-            passes_left: reads_at_rest.then_some(consume.passes),
+            passes_left: plan.reads_at_rest().then_some(consume.passes),
             begins,
             asked: false,
             done: false,

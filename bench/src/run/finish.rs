@@ -6,9 +6,9 @@ use super::collect::add;
 use super::load::Driven;
 use crate::Error;
 use crate::cost::machine;
-use crate::drive::{self, Tally};
+use crate::drive::{self, Setup, Tally};
 use crate::outcome::{Counts, Generator, LatencySet, Outcome, SCHEMA, ThreadShare, Verdict, Verification};
-use crate::plan::{Pace, Plan};
+use crate::plan::{Pace, Plan, Topics};
 use crate::stop::Stop;
 use crate::verify;
 
@@ -39,7 +39,11 @@ pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &St
     let (ledgers, received): (Vec<_>, Vec<_>) = ends.into_iter().map(|end| (end.ledger, end.received)).unzip();
     let verification = match plan.produce {
         Some(_) => verify::read_back(&setup, ledgers, &received, stop),
-        None => only_read(&verify::verdict::sums(&ledgers, &received), measured.consumed.records),
+        None => {
+            let there = incomplete.is_none().then(|| records_there(&setup)).flatten();
+            let there = there.map(|there| there.saturating_sub(totals.lost_to_retention));
+            only_read(plan, &verify::verdict::sums(&ledgers, &received), totals.received, there)
+        }
     };
     let latency = LatencySet {
         scheduled: measured.scheduled.summary(),
@@ -75,11 +79,29 @@ pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &St
     })
 }
 
-/// A reader has nothing to look up, but it has computed the CRC of every batch.
-fn only_read(sums: &Verification, records: u64) -> Verification {
-    let (verdict, reason) = match sums.changed + sums.duplicated + sums.reordered {
-        0 => (Verdict::Not, format!("nothing was produced; the batches of {records} records had their CRC")),
-        _ => (Verdict::Failed, "batches are not those that their CRC was made of".to_owned()),
+/// How many records a reading of the run's own topics must bring: each offset there holds one.
+fn records_there(setup: &Setup) -> Option<u64> {
+    let plan = &setup.plan;
+    let consume = plan.consume.as_ref().filter(|_| plan.reads_at_rest())?;
+    let Topics::Own { .. } = plan.topics else { return None };
+    let ends = setup.targets.iter().zip(&setup.consume_from);
+    let once: u64 = ends.map(|(target, from)| u64::try_from(target.first_offset - from).unwrap_or(0)).sum();
+    Some(once * u64::from(consume.passes) * u64::from(consume.subscriptions))
+}
+
+/// A reader has nothing to look up, but it has computed the CRC of every batch. `there` is what it should have read, if
+/// that is known.
+fn only_read(plan: &Plan, sums: &Verification, records: u64, there: Option<u64>) -> Verification {
+    // Others may leave gaps in their topics: by compaction, or by transactions.
+    let gaps = if matches!(plan.topics, Topics::Own { .. }) { sums.gaps } else { 0 };
+    let (verdict, reason) = if sums.changed + sums.duplicated + sums.reordered > 0 {
+        (Verdict::Failed, "batches are not those that their CRC was made of".to_owned())
+    } else if gaps > 0 {
+        (Verdict::Failed, format!("no batch holds {gaps} of the offsets"))
+    } else if let Some(there) = there.filter(|there| *there != records) {
+        (Verdict::Failed, format!("{records} records were read, where {there} are"))
+    } else {
+        (Verdict::Not, format!("nothing was produced; the batches of {records} records had their CRC"))
     };
     Verification { verdict, reason: Some(reason), ..sums.clone() }
 }
@@ -206,6 +228,17 @@ mod tests {
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 3_100_000_000), Some(false));
         plan.produce.as_mut().unwrap().pace = Pace::Closed;
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 5_000), None);
+    }
+
+    #[test]
+    fn a_reading_of_the_runs_own_topic_must_bring_all_of_it() {
+        let own = Plan::new("consume", "h:1");
+        let others = Plan { topics: Topics::Existing(vec!["t".to_owned()]), ..own.clone() };
+        let (right, gaps) = (Verification::default(), Verification { gaps: 2, ..Verification::default() });
+        assert_eq!(only_read(&own, &right, 10, Some(10)).verdict, Verdict::Not);
+        assert_eq!(only_read(&own, &right, 9, Some(10)).verdict, Verdict::Failed);
+        assert_eq!(only_read(&own, &gaps, 10, Some(10)).verdict, Verdict::Failed);
+        assert_eq!(only_read(&others, &gaps, 10, None).verdict, Verdict::Not);
     }
 
     #[test]

@@ -189,7 +189,10 @@ pub fn verification(found: &Verification, is_asked: bool) -> (&'static str, Stri
             };
             ("verified", format!("{acknowledged}: {there}, once, in order, unchanged{}", doubts(found)))
         }
-        Verdict::Failed => ("VERIFICATION FAILED", format!("of {acknowledged}: {}{}", faults(found), doubts(found))),
+        Verdict::Failed => {
+            let reason = reason.map(|reason| format!("{reason}; ")).unwrap_or_default();
+            ("VERIFICATION FAILED", format!("{reason}of {acknowledged}: {}{}", faults(found), doubts(found)))
+        }
         Verdict::Partly => {
             let reason = reason.map(|reason| format!("{reason}; ")).unwrap_or_default();
             ("PARTLY VERIFIED", format!("{reason}of {acknowledged}: {}{}", faults(found), doubts(found)))
