@@ -69,6 +69,8 @@ struct Partition {
     has_skipped: bool,
     /// Whether the records are of this run's producers.
     is_walked: bool,
+    /// Whether all of those have stamps, so that others are told apart.
+    is_stamped: bool,
     /// What came last of each producer.
     last: BTreeMap<u32, Last>,
 }
@@ -91,6 +93,7 @@ impl Consumer {
             moved: true,
             has_skipped: false,
             is_walked: plan.produce.is_some() && !setup.backlog_targets.contains(&target),
+            is_stamped: plan.is_stamped(),
             last: BTreeMap::new(),
         };
         let mut places: BTreeMap<String, BTreeMap<i32, usize>> = BTreeMap::new();
@@ -301,6 +304,9 @@ impl Consumer {
         if !batch.is_whole() {
             context.received.changed += records;
         } else if partition.is_walked {
+            if !partition.is_stamped {
+                context.interval.arrived += records;
+            }
             let (run, measured) = (self.setup.run, self.measured);
             walk(batch, skipped, |stamp, begins| partition.take(stamp, begins, run, measured, context))
                 .map_err(|error| Error::NotKafka { server: self.server(place), reason: error.to_string() })?;
@@ -401,6 +407,7 @@ impl Partition {
             context.measured.end_to_end.record(latency);
         }
         let sequence = stamp.sequence;
+        let repeated = context.received.repeated;
         match self.last.get_mut(&stamp.producer) {
             Some(last) if sequence > last.last => {
                 last.last = sequence;
@@ -412,6 +419,9 @@ impl Partition {
             None => {
                 self.last.insert(stamp.producer, Last { first: sequence, last: sequence });
             }
+        }
+        if self.is_stamped && context.received.repeated == repeated {
+            context.interval.arrived += 1;
         }
     }
 }

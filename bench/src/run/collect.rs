@@ -22,7 +22,7 @@ const NS_PER_SECOND: u64 = 1_000_000_000;
 pub struct Totals {
     pub acknowledged: u64,
     pub received: u64,
-    /// Records of this run that consumers have received, all subscriptions together.
+    /// Records of this run's load that consumers have received, all subscriptions together, each once.
     pub arrived: u64,
     pub lost_to_retention: u64,
 }
@@ -63,7 +63,7 @@ impl<'w> Collector<'w> {
         self.totals.acknowledged += tally.produced.records;
         self.totals.received += tally.consumed.records;
         self.totals.lost_to_retention += tally.consumed.lost_to_retention;
-        self.totals.arrived += tally.end_to_end.histogram().map_or(0, |histogram| histogram.len());
+        self.totals.arrived += tally.arrived;
         let pending = self.pending.entry(second.max(self.next)).or_default();
         add(&mut pending.tally, &tally);
         let share = pending.shares.entry(thread).or_default();
@@ -136,6 +136,7 @@ fn described(second: u32, tally: &Tally) -> Second {
 pub fn add(sum: &mut Tally, other: &Tally) {
     add_counts(&mut sum.produced, &other.produced);
     add_counts(&mut sum.consumed, &other.consumed);
+    sum.arrived += other.arrived;
     sum.brought += other.brought;
     sum.given_up += other.given_up;
     sum.scheduled.add(&other.scheduled);

@@ -6,7 +6,7 @@ use super::collect::add;
 use super::load::Driven;
 use crate::Error;
 use crate::cost::machine;
-use crate::drive::{self, Setup, Tally};
+use crate::drive::{self, Setup, Tally, TargetId, ThreadEnd};
 use crate::outcome::{Counts, Generator, LatencySet, Outcome, SCHEMA, ThreadShare, Verdict, Verification};
 use crate::plan::{Pace, Plan, Topics};
 use crate::stop::Stop;
@@ -33,7 +33,10 @@ pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &St
         (None, None) if totals.received + acknowledged > 0 && ended <= plan.warm_up => {
             Some("it was over before the warm-up was, so nothing was measured".to_owned())
         }
-        (None, None) => left_behind,
+        (None, None) => left_behind.or_else(|| {
+            let behind = plan.consume.is_some() && totals.lost_to_retention == 0 && is_behind(&ends);
+            behind.then(|| "consumers have not read up to what was acknowledged last".to_owned())
+        }),
     };
     let seconds = measured_seconds(plan, ended);
     let (ledgers, received): (Vec<_>, Vec<_>) = ends.into_iter().map(|end| (end.ledger, end.received)).unzip();
@@ -77,6 +80,13 @@ pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &St
         verification: together(verification, filled),
         ..Outcome::default()
     })
+}
+
+/// Whether consumers have not come to the last acknowledged batch of a target; counts alone could be those of others.
+fn is_behind(ends: &[ThreadEnd]) -> bool {
+    let up_to = |target: TargetId| ends.iter().filter_map(move |end| end.received.up_to.get(&target)).max();
+    let is_read = |(target, offset): (TargetId, i64)| up_to(target).is_some_and(|up_to| *up_to > offset);
+    !ends.iter().flat_map(|end| end.ledger.last_offsets()).all(is_read)
 }
 
 /// How many records a reading of the run's own topics must bring: each offset there holds one.
@@ -190,6 +200,7 @@ pub fn rfc_3339(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::Ledger;
 
     #[test]
     fn times_are_written_as_dates() {
@@ -228,6 +239,19 @@ mod tests {
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 3_100_000_000), Some(false));
         plan.produce.as_mut().unwrap().pace = Pace::Closed;
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 5_000), None);
+    }
+
+    #[test]
+    fn consumers_must_come_to_what_was_acknowledged_last() {
+        let mut ends = [ThreadEnd::empty(), ThreadEnd::empty()];
+        assert!(!is_behind(&ends));
+        ends[0].ledger = Ledger::new(2, 10);
+        ends[0].ledger.acknowledged(1, 0, 5, 0, 3);
+        assert!(is_behind(&ends));
+        ends[1].received.up_to.insert(1, 5);
+        assert!(is_behind(&ends));
+        ends[1].received.up_to.insert(1, 8);
+        assert!(!is_behind(&ends));
     }
 
     #[test]

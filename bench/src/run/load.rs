@@ -9,12 +9,11 @@ use super::collect::{Collector, Totals};
 use super::targets::{self, Places};
 use crate::Error;
 use crate::admin::Cluster;
-use crate::batch::stamp::STAMP_LEN;
 use crate::clock::{Epoch, Nanos};
 use crate::cost::{Meter, cpu_seconds};
 use crate::drive::{self, Running, Setup, ThreadEnd};
 use crate::outcome::{Cost, Second, ThreadShare};
-use crate::plan::{Plan, Sizes};
+use crate::plan::Plan;
 use crate::stop::Stop;
 
 /// From the start of the threads to the epoch; and for each connection, which takes its time to be made.
@@ -180,20 +179,8 @@ impl<'p> Ending<'p> {
 
     fn has_everything_arrived(&self, totals: &Totals) -> bool {
         let subscriptions = self.plan.consume.as_ref().map_or(0, |consume| u64::from(consume.subscriptions));
-        let arrived = if is_stamped(self.plan) { totals.arrived } else { totals.received };
-        arrived + totals.lost_to_retention >= totals.acknowledged * subscriptions
+        totals.arrived + totals.lost_to_retention >= totals.acknowledged * subscriptions
     }
-}
-
-/// Whether all values have room for a stamp.
-fn is_stamped(plan: &Plan) -> bool {
-    let smallest = plan.produce.as_ref().map(|produce| match &produce.sizes {
-        Sizes::Fixed(size) => *size,
-        Sizes::Uniform { min, .. } => *min,
-        Sizes::Normal { .. } => 0,
-        Sizes::Weighted(sizes) => sizes.iter().map(|(size, _)| *size).min().unwrap_or(0),
-    });
-    smallest.is_some_and(|smallest| smallest as usize >= STAMP_LEN)
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -138,6 +138,7 @@ fn sequences_must_rise() {
     assert_eq!((rig.received.repeated, rig.received.reordered), (0, 0));
     rig.fetched(&[batch(6, RUN, 3..6)]);
     assert_eq!((rig.received.repeated, rig.received.reordered), (3, 0));
+    assert_eq!(rig.interval.arrived, 6, "what comes again has arrived before");
     rig.fetched(&[batch(9, RUN, 1..2)]);
     assert_eq!((rig.received.repeated, rig.received.reordered), (3, 1));
 }
