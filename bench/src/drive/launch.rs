@@ -24,6 +24,7 @@ use crate::batch::pool::Buffers;
 use crate::batch::press::Press;
 use crate::batch::sizes::SizeTable;
 use crate::batch::template::Shape;
+use crate::clock::Epoch;
 use crate::plan::{Compression, Partitioner, Plan, Produce};
 use crate::stop::Stop;
 use crate::verify::{ACKNOWLEDGED_MAX, Ledger, Received};
@@ -34,6 +35,8 @@ const INTERVALS_MAX: usize = 64;
 const AHEAD_BYTES_MAX: usize = 64 << 20;
 /// Tallies that circulate between a thread and the collector.
 const TALLIES: usize = 3;
+/// From when all threads are ready to the epoch.
+const START_DELAY: Duration = Duration::from_millis(200);
 /// How much longer than its longest wait a fetch may take.
 const FETCH_ANSWER_MAX: Duration = Duration::from_secs(30);
 
@@ -77,8 +80,11 @@ pub(super) fn launch(setup: &Arc<Setup>, stop: &Stop) -> Result<Running, Error> 
     let (sender, intervals) = mpsc::sync_channel(INTERVALS_MAX);
     let (ready_sender, ready) = mpsc::channel();
     let mut running = Running { shared, intervals, returns: Vec::new(), threads: Vec::new() };
+    // Dropped before `running`, so that threads which wait for the start end instead.
+    let mut starts = Vec::new();
     for (number, ((roster, shape), allowance)) in rosters.into_iter().zip(shapes).zip(allowances).enumerate() {
         let (give_back, returned) = mpsc::channel();
+        let (start, started) = mpsc::channel();
         let spawn = Spawn {
             number,
             setup: setup.clone(),
@@ -87,7 +93,9 @@ pub(super) fn launch(setup: &Arc<Setup>, stop: &Stop) -> Result<Running, Error> 
             allowance,
             sender: sender.clone(),
             returned,
+            started,
         };
+        starts.push(start);
         let ready = ready_sender.clone();
         let thread = thread::Builder::new().name(format!("bench-{number}"));
         let thread = thread.spawn(move || spawn.live(roster, shape, ready));
@@ -101,6 +109,11 @@ pub(super) fn launch(setup: &Arc<Setup>, stop: &Stop) -> Result<Running, Error> 
     drop(ready_sender);
     // Ends when the last thread is ready; a thread that could not begin says why.
     ready.iter().collect::<Result<(), Error>>()?;
+    setup.epoch.get_or_init(|| Epoch::after(START_DELAY));
+    // A thread that has ended since says why in its end.
+    for start in starts {
+        let _ = start.send(());
+    }
     Ok(running)
 }
 
@@ -289,19 +302,24 @@ struct Spawn {
     allowance: Allowance,
     sender: SyncSender<Interval>,
     returned: Receiver<Tally>,
+    started: Receiver<()>,
 }
 
 impl Spawn {
     /// The life of the thread.
-    fn live(self, roster: Roster, shape: Option<Shape>, ready: Sender<Result<(), Error>>) -> super::ThreadEnd {
+    fn live(mut self, roster: Roster, shape: Option<Shape>, ready: Sender<Result<(), Error>>) -> super::ThreadEnd {
         let shared = self.shared.clone();
+        let started = std::mem::replace(&mut self.started, mpsc::channel().1);
         let prepared = settle(&self.setup.plan.cores).and_then(|()| self.prepare(roster, shape));
         let end = match prepared {
             Ok(worker) => {
                 // Nobody waits for this if another thread could not begin.
                 let _ = ready.send(Ok(()));
                 drop(ready);
-                worker.run()
+                match started.recv() {
+                    Ok(()) => worker.run(),
+                    Err(_) => super::ThreadEnd::empty(),
+                }
             }
             Err(error) => {
                 let _ = ready.send(Err(error));

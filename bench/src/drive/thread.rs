@@ -97,7 +97,7 @@ impl Worker {
         if failure.is_some() {
             self.shared.abort();
         }
-        let ended = self.setup.epoch.now();
+        let ended = self.setup.epoch().now();
         self.out.now = ended;
         for at in 0..self.seats.len() {
             let seat = &self.seats[at];
@@ -126,7 +126,7 @@ impl Worker {
                 return Ok(());
             }
             self.poll.wait(self.patience()).map_err(|source| io_error("wait for the broker", source))?;
-            let now = self.setup.epoch.now();
+            let now = self.setup.epoch().now();
             self.out.now = now;
             for at in 0..self.poll.count() {
                 let ready = self.poll.ready(at);
@@ -137,7 +137,7 @@ impl Worker {
                     self.unwritten.push(ready.connection);
                 }
             }
-            let now = self.setup.epoch.now();
+            let now = self.setup.epoch().now();
             self.call_due(now)?;
             if !stop_seen && self.stop.signal().is_some() {
                 stop_seen = true;
@@ -157,7 +157,7 @@ impl Worker {
 
     /// How long to wait for sockets at most.
     fn patience(&self) -> Duration {
-        let now = self.setup.epoch.now();
+        let now = self.setup.epoch().now();
         let look = Nanos(now.0 + LOOK_INTERVAL_NS);
         let second = Nanos(self.report.next_second * SECOND_NS);
         let deadline = self.deadlines.peek().map_or(look, |Reverse((deadline, _))| *deadline);
@@ -166,7 +166,7 @@ impl Worker {
             return Duration::ZERO;
         }
         // Before the epoch the clock stands at 0, so its deadlines are asked for by their distance.
-        let until = self.setup.epoch.until(deadline.min(look).min(second));
+        let until = self.setup.epoch().until(deadline.min(look).min(second));
         if now.0 > 0 && until.as_nanos() < u128::from(NEAR_NS) { Duration::ZERO } else { until }
     }
 
@@ -211,7 +211,7 @@ impl Worker {
         // Sockets have their turn even if a party always asks for more.
         for _ in 0..self.seats.len() {
             let Some(&Reverse((deadline, party))) = self.deadlines.peek() else { break };
-            if deadline > now || (now.0 == 0 && self.setup.epoch.is_ahead()) {
+            if deadline > now || (now.0 == 0 && self.setup.epoch().is_ahead()) {
                 break;
             }
             self.deadlines.pop();
@@ -234,7 +234,7 @@ impl Worker {
             let link = &mut self.connections[connection as usize];
             let more = link.receive(&mut self.spares);
             let more = more.map_err(|error| broken(&self.setup, &self.connections[connection as usize], error))?;
-            let now = self.setup.epoch.now();
+            let now = self.setup.epoch().now();
             loop {
                 let next = self.connections[connection as usize].next_answer();
                 let next = next.map_err(|error| broken(&self.setup, &self.connections[connection as usize], error))?;
@@ -288,7 +288,7 @@ impl Worker {
         if !link.has_unwritten() && !link.waits_for_room {
             return Ok(());
         }
-        let epoch = self.setup.epoch;
+        let epoch = self.setup.epoch();
         let flushed = link.flush(&mut self.out, || epoch.now());
         flushed.map_err(|error| broken(&self.setup, &self.connections[connection as usize], error.into()))?;
         let link = &mut self.connections[connection as usize];
@@ -375,7 +375,7 @@ fn broken(setup: &Setup, connection: &Connection, error: Broken) -> Error {
     let server = connection.server.clone();
     match error {
         Broken::Io(error) => {
-            let seconds = setup.epoch.now().0 as f64 / SECOND_NS as f64;
+            let seconds = setup.epoch().now().0 as f64 / SECOND_NS as f64;
             Error::Lost { server, seconds, reason: error.to_string() }
         }
         error => Error::NotKafka { server, reason: error.to_string() },

@@ -1,6 +1,6 @@
 //! The load itself: threads are started, what they count is collected, and consumers are told when to end.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -9,16 +9,13 @@ use super::collect::{Collector, Totals};
 use super::targets::{self, Places};
 use crate::Error;
 use crate::admin::Cluster;
-use crate::clock::{Epoch, Nanos};
+use crate::clock::Nanos;
 use crate::cost::{Meter, cpu_seconds};
 use crate::drive::{self, Running, Setup, ThreadEnd};
 use crate::outcome::{Cost, Second, ThreadShare};
 use crate::plan::Plan;
 use crate::stop::Stop;
 
-/// From the start of the threads to the epoch; and for each connection, which takes its time to be made.
-const START_DELAY: Duration = Duration::from_millis(200);
-const START_DELAY_EACH: Duration = Duration::from_micros(500);
 /// How long the next interval is waited for before the clock is looked at again.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// A broker has settled this long after its last answer.
@@ -59,7 +56,7 @@ pub fn setup(cluster: &mut Cluster, plan: &Plan, places: Places, run: u32) -> Re
     Ok(Setup {
         plan: plan.clone(),
         run,
-        epoch: Epoch::after(Duration::ZERO),
+        epoch: OnceLock::new(),
         targets,
         brokers: cluster.brokers().clone(),
         producer_ids,
@@ -71,17 +68,15 @@ pub fn setup(cluster: &mut Cluster, plan: &Plan, places: Places, run: u32) -> Re
 }
 
 /// Runs the load to its end.
-pub fn drive(mut setup: Setup, watch: &mut dyn Watch, stop: &Stop) -> Result<Driven, Error> {
+pub fn drive(setup: Setup, watch: &mut dyn Watch, stop: &Stop) -> Result<Driven, Error> {
     let plan = setup.plan.clone();
     let own_cpu_seconds = || cpu_seconds(std::process::id()).unwrap_or(0.0);
     let mut meter = Meter::start(&plan.broker)?;
     let has_process = meter.has_process();
     let own_cpu_before = own_cpu_seconds();
-    let connections = u32::try_from(targets::connections(&plan, setup.brokers.len())).unwrap_or(u32::MAX);
-    setup.epoch = Epoch::after(START_DELAY + START_DELAY_EACH.saturating_mul(connections));
     let setup = Arc::new(setup);
-    watch.begins(&plan, setup.epoch.wall_ms(Nanos(0)));
     let running = drive::start(Arc::clone(&setup), stop.clone())?;
+    watch.begins(&plan, setup.epoch().wall_ms(Nanos(0)));
     let mut collector = Collector::new(&plan, watch);
     let mut ending = Ending::new(&plan);
     let take = |collector: &mut Collector| match running.next(PATIENCE) {
@@ -94,7 +89,7 @@ pub fn drive(mut setup: Setup, watch: &mut dyn Watch, stop: &Stop) -> Result<Dri
     };
     while !running.is_over() {
         take(&mut collector);
-        let now = setup.epoch.now();
+        let now = setup.epoch().now();
         collector.tell(now, &mut meter);
         if ending.is_due(now, &running, &collector.totals, stop) {
             running.end_consumers();

@@ -38,7 +38,7 @@ impl Rig {
             consume_from: vec![if plan.produce.is_some() { end } else { 0 }],
             plan,
             run: RUN,
-            epoch: Epoch::after(Duration::ZERO),
+            epoch: Epoch::after(Duration::ZERO).into(),
             targets: vec![target],
             brokers: BTreeMap::new(),
             producer_ids: Vec::new(),

@@ -96,7 +96,7 @@ impl Producer {
         Head {
             compression: self.workshop.press.borrow().compression(),
             records,
-            timestamp: self.setup.epoch.wall_ms(first_due),
+            timestamp: self.setup.epoch().wall_ms(first_due),
             producer_id,
             producer_epoch,
             base_sequence: if identity.is_some() { first } else { -1 },
