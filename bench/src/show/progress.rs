@@ -43,7 +43,9 @@ impl Terminal {
             }
         }
         if second.max_ns > 0 {
-            line += &format!(", p50 {} p99 {} max {} ms", ms(second.p50_ns), ms(second.p99_ns), ms(second.max_ns));
+            let told = [("p50", second.p50_ns), ("p99", second.p99_ns), ("max", Some(second.max_ns))];
+            let told = told.into_iter().filter_map(|(name, ns)| Some(format!("{name} {}", ms(ns?))));
+            line += &format!(", {} ms", told.collect::<Vec<_>>().join(" "));
         }
         if second.in_flight > 0 {
             line += &format!(", {} in flight", count(second.in_flight.into()));
@@ -72,9 +74,10 @@ mod tests {
         let mut terminal = Terminal { warm_up: 0, seconds: None, drawn: false };
         terminal.begins(&Plan::new("produce", "h:1"), 0);
         let mut second = Second { second: 4, produced: 50_000, max_ns: 9_000_000, in_flight: 3, ..Second::default() };
+        second.p50_ns = Some(2_000_000);
         assert_eq!(
             terminal.line(&second),
-            "5 s of 35 s (warming up), 50,000 acknowledged, p50 0 p99 0 max 9.00 ms, 3 in flight"
+            "5 s of 35 s (warming up), 50,000 acknowledged, p50 2.00 max 9.00 ms, 3 in flight"
         );
         second = Second { second: 5, consumed: 7, ..Second::default() };
         assert_eq!(terminal.line(&second), "6 s of 35 s, 7 consumed");
