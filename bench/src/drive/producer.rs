@@ -231,12 +231,13 @@ impl Party for Producer {
             Some(_) => self.send_spread(context)?,
             None => self.send_sticky(context)?,
         };
-        // The end is noticed even if nothing else happens.
-        let end = if self.pacer.is_open() { self.drained_by() } else { self.pacer.end() };
         if self.ends(context) {
             return Ok(None);
         }
-        Ok(Some(next.map_or(end, |next| next.min(end))))
+        // The end is noticed even if nothing else happens; after it, answers alone matter.
+        let end = if self.pacer.is_open() { self.drained_by() } else { self.pacer.end() };
+        let end = Some(end).filter(|end| *end > context.now);
+        Ok(next.into_iter().chain(end).min())
     }
 
     fn answered(&mut self, answer: Answer, context: &mut Context) -> Result<Option<Nanos>, Error> {

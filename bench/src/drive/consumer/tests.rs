@@ -193,6 +193,8 @@ fn what_retention_was_faster_with_is_lost_and_reading_goes_on() {
 #[test]
 fn a_session_that_is_gone_is_opened_again_and_other_errors_end_it() {
     let mut rig = Rig::new("consume", 10, |_| ());
+    rig.fetched(&[]);
+    assert_eq!(rig.asked().0, Session { id: 9, epoch: 1 });
     rig.answer(FETCH, &fetched(FETCH_SESSION_ID_NOT_FOUND, 0, &[])).unwrap();
     assert_eq!(rig.asked(), (Session::OPEN, Some(0)));
     const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
