@@ -166,6 +166,7 @@ fn a_line_becomes_its_plan() {
     assert_eq!(produce.pace, Pace::Open { records_per_second: 50_000.0 });
     assert_eq!((produce.acks, produce.idempotence), (1, false));
     assert_eq!((found.records, found.duration, found.servers), (Some(1_000), None, vec!["h:9".to_owned()]));
+    assert_eq!(found.warm_up, Duration::ZERO, "records that end a run are all measured");
     let read = plan("consume --topic a,b --duration 5s --from end");
     assert_eq!(read.topics, Topics::Existing(vec!["a".to_owned(), "b".to_owned()]));
     assert_eq!((read.duration, read.consume.unwrap().from), (Some(Duration::from_secs(5)), Begin::End));
