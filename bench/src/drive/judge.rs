@@ -31,11 +31,15 @@ pub fn judge(
         return limit(Who::Nobody, "the rate was kept".to_owned());
     }
     let shares = Shares::of(seconds);
-    if let Some(why) = generator(&shares, late) {
+    if let Some(why) = busy(&shares, late) {
         return limit(Who::Generator, why);
     }
     if let Some(why) = machine(&shares, plan, cost) {
         return limit(Who::Machine, why);
+    }
+    // Where there was no CPU to be had, lateness was not the generator's doing.
+    if late.is_some() && shares.full < ROOM {
+        return limit(Who::Generator, format!("the generator sent late, though there was room{}", told(late)));
     }
     if shares.full >= FULL {
         let why = format!(
@@ -68,7 +72,9 @@ fn is_open(plan: &Plan) -> bool {
 
 /// The generator's own lateness at p99, if latencies contain too much of it.
 fn lateness(latency: &LatencySet) -> Option<u64> {
-    let p99 = |summary: &Option<Summary>| summary.as_ref().map(|summary| summary.p99_ns.unwrap_or(summary.max_ns));
+    // Of few samples, the highest percentile that may be told.
+    let highest = |summary: &Summary| summary.p99_ns.or(summary.p95_ns).or(summary.p90_ns).or(summary.p50_ns);
+    let p99 = |summary: &Option<Summary>| summary.as_ref().and_then(highest);
     let bound = p99(&latency.scheduled).map_or(0, |p99| (p99 as f64 * LATE_SHARE) as u64).max(LATE_NS);
     p99(&latency.late).filter(|late| *late > bound)
 }
@@ -100,21 +106,21 @@ impl Shares {
     }
 }
 
-fn generator(shares: &Shares, late: Option<u64>) -> Option<String> {
-    let lateness = match late {
-        Some(late) => format!("; latencies contain its own lateness, p99 {:.1} ms", late as f64 / 1e6),
-        None => String::new(),
-    };
-    if shares.busy >= BUSY {
-        return Some(format!(
+fn busy(shares: &Shares, late: Option<u64>) -> Option<String> {
+    (shares.busy >= BUSY).then(|| {
+        format!(
             "a thread of the generator was on its CPU for {:.0} % of the time: use --threads, larger batches or fewer \
-             producers{lateness}",
-            shares.busy * 100.0
-        ));
-    }
-    // Who waits for a CPU is late too, but that is the machine's doing.
-    let is_late = late.is_some() && shares.full < ROOM && shares.waited < WAITED;
-    is_late.then(|| format!("the generator sent late, though there was room{lateness}"))
+             producers{}",
+            shares.busy * 100.0,
+            told(late)
+        )
+    })
+}
+
+fn told(late: Option<u64>) -> String {
+    late.map_or_else(String::new, |late| {
+        format!("; latencies contain its own lateness, p99 {:.1} ms", late as f64 / 1e6)
+    })
 }
 
 fn machine(shares: &Shares, plan: &Plan, cost: Option<&Cost>) -> Option<String> {

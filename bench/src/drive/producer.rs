@@ -57,9 +57,9 @@ pub(crate) struct Producer {
     batches: Vec<Filled>,
     /// Vectors of sequences, to be used again.
     lists: Vec<Vec<u32>>,
-    /// Until when nothing could be sent or filled, though records were due.
+    /// Since when nothing can be sent or filled, though records are due; and until when that was so last.
+    blocked_since: Option<Nanos>,
     blocked_until: Nanos,
-    blocked: bool,
     stopped: bool,
     /// Nothing will be sent any more.
     is_over: bool,
@@ -145,7 +145,7 @@ impl Producer {
             batches: Vec::new(),
             lists: Vec::new(),
             blocked_until: Nanos(0),
-            blocked: false,
+            blocked_since: None,
             stopped: false,
             setup: setup.clone(),
             workshop,
@@ -167,15 +167,21 @@ impl Producer {
     }
 
     /// Records are due and cannot go on.
-    fn block(&mut self) {
-        self.blocked = true;
+    fn block(&mut self, now: Nanos) {
+        self.blocked_since.get_or_insert(now);
     }
 
     /// They go on.
-    fn unblock(&mut self, now: Nanos) {
-        if self.blocked {
-            self.blocked = false;
-            self.blocked_until = now;
+    fn unblock(&mut self, context: &mut Context) {
+        let Some(since) = self.blocked_since.take() else { return };
+        self.blocked_until = context.now;
+        // In a closed loop all wait for room all the time.
+        if self.pacer.is_open() {
+            let stalled = context.now.0.saturating_sub(since.0);
+            context.interval.stalled_ns += stalled;
+            if context.now.0 >= self.setup.plan.warm_up.as_nanos() as u64 {
+                context.measured.stalled_ns += stalled;
+            }
         }
     }
 
@@ -231,12 +237,13 @@ impl Party for Producer {
             Some(_) => self.send_spread(context)?,
             None => self.send_sticky(context)?,
         };
-        // The end is noticed even if nothing else happens.
-        let end = if self.pacer.is_open() { self.drained_by() } else { self.pacer.end() };
         if self.ends(context) {
             return Ok(None);
         }
-        Ok(Some(next.map_or(end, |next| next.min(end))))
+        // The end is noticed even if nothing else happens; after it, answers alone matter.
+        let end = if self.pacer.is_open() { self.drained_by() } else { self.pacer.end() };
+        let end = Some(end).filter(|end| *end > context.now);
+        Ok(next.into_iter().chain(end).min())
     }
 
     fn answered(&mut self, answer: Answer, context: &mut Context) -> Result<Option<Nanos>, Error> {

@@ -208,10 +208,12 @@ impl Worker {
     /// Calls the parties whose deadline has passed, and those that waited for a buffer which is free now.
     fn call_due(&mut self, now: Nanos) -> Result<(), Error> {
         self.out.now = now;
-        while let Some(&Reverse((deadline, party))) = self.deadlines.peek()
-            && deadline <= now
-            && (now.0 > 0 || !self.setup.epoch.is_ahead())
-        {
+        // Sockets have their turn even if a party always asks for more.
+        for _ in 0..self.seats.len() {
+            let Some(&Reverse((deadline, party))) = self.deadlines.peek() else { break };
+            if deadline > now || (now.0 == 0 && self.setup.epoch.is_ahead()) {
+                break;
+            }
             self.deadlines.pop();
             if self.seats[party as usize].next == Some(deadline) {
                 self.seats[party as usize].next = None;

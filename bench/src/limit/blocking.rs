@@ -1,5 +1,5 @@
-//! The blocking engine: a thread for each connection receives, writes, syncs and sends. Blocks of a pre-zeroed file are
-//! written in turn, past the page cache, so that a write changes no metadata.
+//! The raw loop: a thread for each connection receives, writes, syncs and sends. A pre-zeroed file is written from its
+//! beginning to its end and again, so that a write changes no metadata: past the page cache where it is synced.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Sync;
-use super::answers::{Answers, FRAME_MAX, frame_length, is_produce};
+use super::answers::{Answers, FRAME_MAX, Records, frame_length, is_produce};
 
 /// Direct I/O wants memory, lengths and positions in multiples of this.
 const BLOCK: usize = 4096;
@@ -17,9 +17,9 @@ const BLOCK: usize = 4096;
 const FILE_SIZE: usize = 64 << 20;
 
 /// Answers one connection until its client closes it.
-pub fn serve(mut connection: TcpStream, address: SocketAddr, ring: &Ring) -> io::Result<()> {
+pub fn serve(mut connection: TcpStream, address: SocketAddr, ring: &Ring, records: &Records) -> io::Result<()> {
     connection.set_nodelay(true)?;
-    let mut answers = Answers::new(address);
+    let mut answers = Answers::new(address, records);
     let mut received = vec![0; FRAME_MAX];
     let mut block = Block::default();
     let mut filled = 0;
@@ -73,7 +73,7 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Writes zeros over the whole file, so that later writes change no metadata, and opens it for direct I/O.
+    /// Writes zeros over the whole file, so that later writes change no metadata, and opens it to be written.
     pub fn new(path: &Path, sync: Sync) -> io::Result<Self> {
         let mut zeroed = File::create(path)?;
         let zeros = vec![0; 1 << 20];
@@ -81,7 +81,11 @@ impl Ring {
             zeroed.write_all(&zeros)?;
         }
         zeroed.sync_all()?;
-        let flags = if sync == Sync::Dsync { libc::O_DIRECT | libc::O_DSYNC } else { libc::O_DIRECT };
+        let flags = match sync {
+            Sync::Fdatasync => libc::O_DIRECT,
+            Sync::Dsync => libc::O_DIRECT | libc::O_DSYNC,
+            Sync::None => 0,
+        };
         let file = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
         Ok(Self { file, sync, next: AtomicUsize::new(0) })
     }

@@ -1,5 +1,6 @@
 //! Physical limits: a process that takes the same bytes over the same connections as a broker, writes and syncs them as
-//! often, and does nothing else. It keeps nothing, so nothing of it can be verified; no broker can need less.
+//! often, and does nothing else. It keeps nothing, so nothing of it can be verified. It takes requests one by one: only a
+//! broker that does the work of several at once can need less.
 
 pub mod answers;
 pub mod blocking;
@@ -12,6 +13,7 @@ use std::thread;
 
 use clap::ValueEnum;
 
+use self::answers::Records;
 use self::blocking::{Ring, serve};
 use crate::Error;
 
@@ -26,6 +28,9 @@ pub struct LimitOptions {
     /// How what was written reaches stable storage before it is acknowledged
     #[arg(long, value_enum, default_value_t = Sync::None)]
     sync: Sync,
+    /// Hold records in memory, to be fetched
+    #[arg(long)]
+    fetch: bool,
 }
 
 /// How a written block reaches stable storage.
@@ -35,7 +40,7 @@ pub enum Sync {
     Fdatasync,
     /// A write to a file opened with O_DSYNC
     Dsync,
-    /// Not at all
+    /// Not at all: a write into the page cache
     None,
 }
 
@@ -48,13 +53,14 @@ pub fn limit(options: &LimitOptions) -> Result<(), Error> {
     std::fs::create_dir_all(&options.dir).map_err(failed("make the directory"))?;
     let ring = Ring::new(&options.dir.join("limit"), options.sync).map_err(failed("prepare the file"))?;
     let ring = Arc::new(ring);
+    let records = Arc::new(if options.fetch { Records::made() } else { Records::default() });
     let listener = TcpListener::bind(options.listen).map_err(failed("listen"))?;
     let address = listener.local_addr().map_err(failed("listen"))?;
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            let ring = Arc::clone(&ring);
+            let (ring, records) = (Arc::clone(&ring), Arc::clone(&records));
             thread::spawn(move || {
-                if let Err(error) = serve(connection, address, &ring) {
+                if let Err(error) = serve(connection, address, &ring, &records) {
                     eprintln!("duramen bench limit: {error}");
                 }
             });

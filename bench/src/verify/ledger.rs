@@ -148,6 +148,8 @@ pub struct Received {
     pub reordered: u64,
     /// Records of batches whose bytes are not those of their CRC.
     pub changed: u64,
+    /// Offsets between one batch and the next that no batch holds.
+    pub gaps: u64,
     /// The next offset, of each target.
     pub up_to: BTreeMap<TargetId, i64>,
 }

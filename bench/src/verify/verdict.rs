@@ -14,6 +14,7 @@ pub fn sums(ledgers: &[Ledger], received: &[Received]) -> Verification {
         reordered: of(Ledger::reordered).max(received.iter().map(|one| one.reordered).sum()),
         duplicated: received.iter().map(|one| one.repeated).sum(),
         changed: received.iter().map(|one| one.changed).sum(),
+        gaps: received.iter().map(|one| one.gaps).sum(),
         ..Verification::default()
     }
 }
@@ -23,7 +24,7 @@ pub fn add(verification: &mut Verification, found: &Found) {
     verification.missing += found.missing;
     verification.duplicated = verification.duplicated.max(found.duplicated);
     verification.changed = verification.changed.max(found.changed);
-    verification.gaps += found.gaps;
+    verification.gaps = verification.gaps.max(found.gaps);
     verification.foreign += found.foreign;
     verification.removed += found.removed;
     verification.in_doubt_found += found.in_doubt_found;
@@ -111,6 +112,15 @@ mod tests {
         assert_eq!(judged(Found { removed_after_reading: 1, ..right }, |_, _| ()).0, Verdict::Verified);
         assert_eq!(judged(Found { in_doubt_found: 1, ..right }, |_, _| ()).0, Verdict::Verified);
         assert_eq!(judged(Found { restamped: 10, ..Found::default() }, |_, _| ()).0, Verdict::Not);
+    }
+
+    #[test]
+    fn what_consumers_found_is_not_counted_twice() {
+        let received = Received { repeated: 3, changed: 2, gaps: 5, ..Received::default() };
+        let mut verification = sums(&[], &[received.clone(), received]);
+        assert_eq!((verification.duplicated, verification.changed, verification.gaps), (6, 4, 10));
+        add(&mut verification, &Found { duplicated: 3, changed: 8, gaps: 5, ..Found::default() });
+        assert_eq!((verification.duplicated, verification.changed, verification.gaps), (6, 8, 10));
     }
 
     #[test]

@@ -152,6 +152,15 @@ fn what_lies_before_the_offset_asked_for_is_not_counted_again() {
 }
 
 #[test]
+fn offsets_that_no_batch_holds_are_gaps() {
+    let mut rig = Rig::new("end-to-end", 0, |_| ());
+    rig.fetched(&[batch(0, RUN, 0..3), batch(3, RUN, 3..5)]);
+    assert_eq!(rig.received.gaps, 0);
+    rig.fetched(&[batch(9, RUN, 5..6)]);
+    assert_eq!(rig.received.gaps, 4);
+}
+
+#[test]
 fn bytes_that_are_not_those_of_their_crc_are_changed() {
     let mut rig = Rig::new("consume", 10, |_| ());
     let mut flipped = batch(0, RUN, 0..3);
