@@ -261,3 +261,6 @@ impl Party for Producer {
         self.is_over && self.under_way() == 0
     }
 }
+
+#[cfg(test)]
+mod tests;
