@@ -254,6 +254,16 @@ fn what_cannot_be_sent_in_time_is_told() {
     assert_eq!(rig.ledger.doubtful(), 6);
 }
 
+/// Once each producer gave up after its own last record, which for the first of many is due at the beginning.
+#[test]
+fn a_record_that_is_due_early_has_until_the_end_of_the_run() {
+    let mut rig = Rig::new(1, open(1.0), |_, produce| produce.linger = Duration::from_millis(5));
+    assert_eq!(rig.due(MS), Some(Nanos(5 * MS)));
+    rig.due(900 * MS);
+    assert_eq!((rig.answer_all(901 * MS).len(), rig.measured.produced.unsent), (1, 0));
+    assert!(rig.producer.is_done());
+}
+
 #[test]
 fn a_refusal_says_what_and_why() {
     let mut rig = Rig::new(1, Pace::Closed, |_, _| {});
