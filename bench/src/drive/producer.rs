@@ -43,6 +43,8 @@ pub(crate) struct Producer {
     workshop: Workshop,
     number: u32,
     pacer: Pacer,
+    /// When the last record of all producers is due, or may be made.
+    end: Nanos,
     /// The next record to send.
     sequence: u64,
     routes: Vec<Route>,
@@ -134,6 +136,7 @@ impl Producer {
         };
         Ok(Self {
             pacer: pacer(setup, number),
+            end: end(setup),
             number,
             sequence: 0,
             turn: number as usize % routes.len().max(1),
@@ -162,7 +165,7 @@ impl Producer {
 
     /// When what is still due is given up.
     fn drained_by(&self) -> Nanos {
-        let end = self.pacer.end().0;
+        let end = self.end.0;
         Nanos(end.saturating_add(end.min(DRAIN_MAX.as_nanos() as u64)))
     }
 
@@ -190,6 +193,7 @@ impl Producer {
         if !self.stopped && self.workshop.stop.signal().is_some() {
             self.stopped = true;
             self.pacer.end_now(context.now);
+            self.end = context.now.min(self.end);
         }
         let nothing_open = self.spread.as_ref().is_none_or(Spread::is_empty);
         if self.pacer.is_over(self.sequence, context.now) && nothing_open {
@@ -209,21 +213,29 @@ fn plan_of(setup: &Setup) -> &Produce {
     setup.plan.produce.as_ref().expect("producers are made where the plan produces")
 }
 
+/// Records in all end a run, or else its duration.
+fn end(setup: &Setup) -> Nanos {
+    let plan = &setup.plan;
+    let end = match (plan_of(setup).pace, plan.records) {
+        (Pace::Open { records_per_second }, Some(records)) => {
+            Duration::try_from_secs_f64(records as f64 / records_per_second).ok()
+        }
+        (Pace::Closed, Some(_)) => None,
+        (_, None) => plan.duration.map(|duration| duration.saturating_add(plan.warm_up)),
+    };
+    Nanos(end.map_or(u64::MAX, |end| u64::try_from(end.as_nanos()).unwrap_or(u64::MAX)))
+}
+
 fn pacer(setup: &Setup, number: u32) -> Pacer {
-    let produce = plan_of(setup);
-    let end = setup.plan.duration.map(|duration| duration + setup.plan.warm_up);
-    let end = end.map(|end| Nanos(u64::try_from(end.as_nanos()).unwrap_or(u64::MAX)));
-    let records = setup.plan.records;
+    let (produce, records) = (plan_of(setup), setup.plan.records);
     match produce.pace {
         Pace::Open { records_per_second } => {
-            // Records in all end a run, or its duration; `Schedule` knows no run without an end.
-            let end = if records.is_some() { None } else { end };
+            let end = records.is_none().then(|| end(setup));
             Pacer::Open(Schedule::new(records_per_second, number, produce.producers, end, records))
         }
         Pace::Closed => {
-            let total = records.map(|records| share(records, number, produce.producers));
-            let end = if total.is_some() { None } else { end };
-            Pacer::Closed { end: end.unwrap_or(Nanos(u64::MAX)), total: total.unwrap_or(u64::MAX) }
+            let total = records.map_or(u64::MAX, |records| share(records, number, produce.producers));
+            Pacer::Closed { end: end(setup), total }
         }
     }
 }
@@ -241,7 +253,7 @@ impl Party for Producer {
             return Ok(None);
         }
         // The end is noticed even if nothing else happens; after it, answers alone matter.
-        let end = if self.pacer.is_open() { self.drained_by() } else { self.pacer.end() };
+        let end = if self.pacer.is_open() { self.drained_by() } else { self.end };
         let end = Some(end).filter(|end| *end > context.now);
         Ok(next.into_iter().chain(end).min())
     }
@@ -261,3 +273,6 @@ impl Party for Producer {
         self.is_over && self.under_way() == 0
     }
 }
+
+#[cfg(test)]
+mod tests;
