@@ -4,6 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,12 +91,25 @@ impl Ring {
         Ok(Self { file, sync, next: AtomicUsize::new(0) })
     }
 
-    /// Writes whole blocks, and waits until they are on stable storage.
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let (needed, blocks) = (bytes.len() / BLOCK, FILE_SIZE / BLOCK);
+    /// Where so many bytes, which are whole blocks, are to be written.
+    pub(super) fn place(&self, length: usize) -> u64 {
+        let (needed, blocks) = (length / BLOCK, FILE_SIZE / BLOCK);
         // Where they would not fit before the end they start a little earlier: what they overwrite does not matter.
         let at = (self.next.fetch_add(needed, Ordering::Relaxed) % blocks).min(blocks - needed);
-        self.file.write_all_at(bytes, (at * BLOCK) as u64)?;
+        (at * BLOCK) as u64
+    }
+
+    pub(super) fn sync(&self) -> Sync {
+        self.sync
+    }
+
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
+    /// Writes whole blocks, and waits until they are on stable storage.
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, self.place(bytes.len()))?;
         if self.sync == Sync::Fdatasync {
             self.file.sync_data()?;
         }
@@ -104,7 +118,7 @@ impl Ring {
 }
 
 /// Memory for direct I/O.
-struct Block {
+pub(super) struct Block {
     memory: Vec<u8>,
     /// Where the aligned part begins.
     aligned: usize,
@@ -120,7 +134,7 @@ impl Default for Block {
 
 impl Block {
     /// The frame, up to the end of its last block.
-    fn filled_with(&mut self, frame: &[u8]) -> &[u8] {
+    pub(super) fn filled_with(&mut self, frame: &[u8]) -> &[u8] {
         let blocks = &mut self.memory[self.aligned..self.aligned + frame.len().next_multiple_of(BLOCK)];
         blocks[..frame.len()].copy_from_slice(frame);
         blocks
