@@ -40,7 +40,7 @@ pub struct Generator {
     /// How long to measure [default: 30s; consume: until all is read]
     #[arg(long, value_name = "TIME", value_parser = units::period)]
     pub duration: Option<Duration>,
-    /// How long to run before that [default: 5s; consume, or with --records: 0]
+    /// How long to run before that [default: 5s; consume, and with --records: 0]
     #[arg(long, value_name = "TIME", value_parser = units::duration)]
     pub warm_up: Option<Duration>,
     /// End after so many records instead

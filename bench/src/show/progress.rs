@@ -30,13 +30,14 @@ impl Terminal {
 
     fn line(&self, second: &Second) -> String {
         let at = u64::from(second.second) + 1;
-        let mut line = format!("{at} s");
-        if let Some(seconds) = self.seconds {
-            line += &format!(" of {} s", count(self.warm_up + seconds));
-        }
-        if at <= self.warm_up {
-            line += " (warming up)";
-        }
+        let end = self.seconds.map(|seconds| self.warm_up + seconds);
+        let mut line = format!("{} s", count(end.map_or(at, |end| end.min(at))));
+        line += &end.map(|end| format!(" of {} s", count(end))).unwrap_or_default();
+        line += match end {
+            _ if at <= self.warm_up => " (warming up)",
+            Some(end) if at > end => " (waiting for what is under way)",
+            _ => "",
+        };
         for (records, what) in [(second.produced, "acknowledged"), (second.consumed, "consumed")] {
             if records > 0 {
                 line += &format!(", {} {what}", count(records));
@@ -81,5 +82,7 @@ mod tests {
         );
         second = Second { second: 5, consumed: 7, ..Second::default() };
         assert_eq!(terminal.line(&second), "6 s of 35 s, 7 consumed");
+        second = Second { second: 35, ..second };
+        assert_eq!(terminal.line(&second), "35 s of 35 s (waiting for what is under way), 7 consumed");
     }
 }
