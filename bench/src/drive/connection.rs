@@ -54,6 +54,8 @@ pub(crate) struct Connection {
     /// Bytes of the first queued frame that have been written, and when the first of them was.
     written: usize,
     first_byte: Nanos,
+    /// Since when the kernel has taken nothing of what is queued.
+    stuck_since: Option<Nanos>,
     under_way: VecDeque<UnderWay>,
     /// Requests that were written and get no answer.
     pub unanswered: Vec<UnderWay>,
@@ -89,6 +91,7 @@ impl Connection {
             queue: VecDeque::new(),
             written: 0,
             first_byte: Nanos(0),
+            stuck_since: None,
             under_way: VecDeque::new(),
             unanswered: Vec::new(),
             next_correlation_id: 0,
@@ -115,8 +118,14 @@ impl Connection {
             let began = now();
             match self.stream.write_vectored(&slices[..count]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(length) => self.wrote(length, began, out),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Ok(length) => {
+                    self.stuck_since = None;
+                    self.wrote(length, began, out);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.stuck_since.get_or_insert(began);
+                    return Ok(());
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -156,10 +165,10 @@ impl Connection {
         !self.queue.is_empty()
     }
 
-    /// Since when the broker owes something: an answer, or room for the rest of a frame.
+    /// Since when the broker owes something: an answer, or room for what is queued.
     pub(crate) fn owed_since(&self) -> Option<Nanos> {
         let answer = self.under_way.front().map(|request| request.sent);
-        answer.or_else(|| (self.written > 0).then_some(self.first_byte))
+        answer.into_iter().chain(self.stuck_since).min()
     }
 
     /// Receives once. True: there may be more; false: that was all there is now.

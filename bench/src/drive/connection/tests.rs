@@ -102,6 +102,26 @@ fn answers_are_found_however_they_arrive() {
 }
 
 #[test]
+fn a_broker_that_reads_nothing_owes_room() {
+    let (mut ours, mut theirs) = pair(RECEIVE_SMALL);
+    let mut out = Outbox::default();
+    while !ours.has_unwritten() {
+        ours.push(frame(1, &[0; 10_000], false));
+        ours.flush(&mut out, || Nanos(5)).unwrap();
+    }
+    ours.flush(&mut out, || Nanos(9)).unwrap();
+    assert_eq!(ours.owed_since(), Some(Nanos(5)), "since nothing went on, though no answer is awaited");
+    ours.push(frame(1, b"x", false));
+    let reader = std::thread::spawn(move || std::io::copy(&mut theirs, &mut std::io::sink()).unwrap());
+    while ours.has_unwritten() {
+        ours.flush(&mut out, || Nanos(20)).unwrap();
+    }
+    assert_eq!(ours.owed_since(), None);
+    drop(ours);
+    assert!(reader.join().unwrap() > 10_000);
+}
+
+#[test]
 fn an_answer_to_nothing_is_an_error() {
     let (mut ours, mut theirs) = pair(RECEIVE_SMALL);
     ours.push(frame(1, b"x", true));
