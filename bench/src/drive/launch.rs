@@ -1,7 +1,7 @@
 //! From a setup to threads: who sits on which thread, which connections there are, and how much memory buffers may take.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -391,7 +391,7 @@ impl Spawn {
             books,
             sender: self.sender,
             returned: self.returned,
-            deadlines: BinaryHeap::new(),
+            deadlines: BTreeSet::new(),
             queued: Vec::new(),
             unwritten: Vec::new(),
             spares: Vec::new(),

@@ -1,7 +1,6 @@
 //! One thread: sockets, deadlines and parties, and what it counts each second.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
@@ -61,7 +60,8 @@ pub(super) struct Worker {
     /// Parties that are not done.
     pub producing: usize,
     pub consuming: usize,
-    pub deadlines: BinaryHeap<Reverse<(Nanos, PartyId)>>,
+    /// One at most for each seat: its `next`.
+    pub deadlines: BTreeSet<(Nanos, PartyId)>,
     pub queued: Vec<(ConnectionId, Frame)>,
     /// Connections with something to write.
     pub unwritten: Vec<ConnectionId>,
@@ -161,7 +161,7 @@ impl Worker {
         let now = self.setup.epoch().now();
         let look = Nanos(now.0 + LOOK_INTERVAL_NS);
         let second = Nanos(self.report.next_second * SECOND_NS);
-        let deadline = self.deadlines.peek().map_or(look, |Reverse((deadline, _))| *deadline);
+        let deadline = self.deadlines.first().map_or(look, |(deadline, _)| *deadline);
         let has_buffer_for_one = !self.out.short_of_buffers.is_empty() && self.out.buffers.has_more();
         if has_buffer_for_one || self.out.has_queued() {
             return Duration::ZERO;
@@ -191,8 +191,10 @@ impl Worker {
             }
         }
         if seat.next != next {
-            seat.next = next;
-            self.deadlines.extend(next.map(|next| Reverse((next, party))));
+            if let Some(before) = std::mem::replace(&mut seat.next, next) {
+                self.deadlines.remove(&(before, party));
+            }
+            self.deadlines.extend(next.map(|next| (next, party)));
         }
     }
 
@@ -211,15 +213,13 @@ impl Worker {
         self.out.now = now;
         // Sockets have their turn even if a party always asks for more.
         for _ in 0..self.seats.len() {
-            let Some(&Reverse((deadline, party))) = self.deadlines.peek() else { break };
+            let Some(&(deadline, party)) = self.deadlines.first() else { break };
             if deadline > now || (now.0 == 0 && self.setup.epoch().is_ahead()) {
                 break;
             }
-            self.deadlines.pop();
-            if self.seats[party as usize].next == Some(deadline) {
-                self.seats[party as usize].next = None;
-                self.due(party, now)?;
-            }
+            self.deadlines.pop_first();
+            self.seats[party as usize].next = None;
+            self.due(party, now)?;
         }
         while self.out.buffers.has_more()
             && let Some(party) = self.out.short_of_buffers.next()
