@@ -8,7 +8,7 @@ use super::units;
 use crate::Error;
 use crate::plan::{Compression, Keys, Pace, Partitioner, Payload, Plan, Sizes};
 
-/// Keys are a table that is made once.
+/// The most keys that can be asked for. They are drawn, not kept.
 const KEYS_MAX: u64 = 10_000_000;
 /// Batches of a producer that a broker remembers for each partition: more under way could not be put in order.
 pub const IDEMPOTENT_IN_FLIGHT_MAX: u32 = 5;
