@@ -67,7 +67,8 @@ pub struct Measured {
     /// Measure this process as the broker
     #[arg(long, value_name = "PID", conflicts_with = "start", value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Option<u32>,
-    /// Start the broker, wait until it listens (60 s), measure it, and stop it at the end
+    /// Start the broker, wait until it listens (60 s), measure it, and stop it at the end; the process that is started
+    /// must be the broker: cd DIR && exec BROKER
     #[arg(long, value_name = "COMMAND")]
     pub start: Option<String>,
     /// Where the broker's data lies: to count the flushes of that disk
