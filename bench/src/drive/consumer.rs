@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::verify::Received;
 
 /// The most that a batch may hold when it is opened.
-const OPENED_BYTES_MAX: usize = 256 << 20;
+pub(super) const OPENED_BYTES_MAX: usize = 256 << 20;
 /// Sessions that a broker may refuse to go on with, one after another, before that is taken for its answer.
 const SESSION_RESETS_MAX: u32 = 100;
 

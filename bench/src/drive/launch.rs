@@ -12,8 +12,8 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::connection::{Connection, RECEIVE_LARGE, RECEIVE_SMALL};
-use super::consumer::Consumer;
+use super::connection::{Asked, Connection, RECEIVE_LARGE, RECEIVE_SMALL};
+use super::consumer::{Consumer, OPENED_BYTES_MAX};
 use super::poll::Poll;
 use super::producer::{Producer, Workshop};
 use super::tally::CpuClock;
@@ -35,6 +35,8 @@ const INTERVALS_MAX: usize = 64;
 const AHEAD_BYTES_MAX: usize = 64 << 20;
 /// Tallies that circulate between a thread and the collector.
 const TALLIES: usize = 3;
+/// Bytes of an answer to a produce request: some tens for each partition of the request.
+const ACKNOWLEDGEMENTS_MAX: usize = 16 << 20;
 /// From when all threads are ready to the epoch.
 const START_DELAY: Duration = Duration::from_millis(200);
 /// How much longer than its longest wait a fetch may take.
@@ -156,16 +158,20 @@ impl Roster {
         if let Some(connection) = self.shared.get(&(slot, leader)) {
             return Ok(*connection);
         }
-        let connection = Connection::open(server(setup, leader)?, "Produce", produce.request_timeout, RECEIVE_SMALL)?;
+        let asked = Asked { api: "Produce", patience: produce.request_timeout, answer_max: ACKNOWLEDGEMENTS_MAX };
+        let connection = Connection::open(server(setup, leader)?, asked, RECEIVE_SMALL)?;
         let id = self.add(connection, Some(produce.in_flight.max(1)));
         self.shared.insert((slot, leader), id);
         Ok(id)
     }
 
     fn seat_reader(&mut self, setup: &Setup, reader: Reader) -> Result<(), Error> {
-        let wait = setup.plan.consume.as_ref().map_or(Duration::ZERO, |consume| consume.max_wait);
-        let patience = wait + FETCH_ANSWER_MAX;
-        let connection = Connection::open(server(setup, reader.leader)?, "Fetch", patience, RECEIVE_LARGE)?;
+        let consume = setup.plan.consume.as_ref().expect("readers are made where the plan consumes");
+        let patience = consume.max_wait + FETCH_ANSWER_MAX;
+        // The first batch comes even if it is longer than what was asked for.
+        let answer_max = usize::try_from(consume.max_bytes).unwrap_or(0) + OPENED_BYTES_MAX;
+        let asked = Asked { api: "Fetch", patience, answer_max };
+        let connection = Connection::open(server(setup, reader.leader)?, asked, RECEIVE_LARGE)?;
         let id = self.add(connection, None);
         let routes = reader.targets.into_iter().map(|target| (target, id)).collect();
         self.posts.push(Post { number: reader.number, produces: false, routes });
