@@ -132,7 +132,7 @@ fn java_client() -> Row {
     row.figures.retain(|figure| figure.key != "records_per_request");
     row.run = Box::new(|context, side| {
         let topic = "java-client";
-        let mut cluster = Cluster::connect(&[side.server.clone()])?;
+        let mut cluster = Cluster::connect(std::slice::from_ref(&side.server))?;
         cluster.create_topic(topic, 1, 1, &side.topic_configs)?;
         let outcome = performance(context, side, topic, CLIENT_RECORDS.records(context.quick));
         // Those that were acknowledged must be there; then the topic makes room for that of the next run.
