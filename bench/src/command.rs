@@ -179,6 +179,6 @@ fn report(options: &ReportOptions) -> Result<ExitCode, Error> {
     };
     let file = options.output.clone().unwrap_or_else(|| options.file.with_extension("html"));
     fs::write(&file, page).map_err(io_error(format!("write {}", file.display())))?;
-    println!("{}", file.display());
+    writeln!(io::stdout(), "{}", file.display()).map_err(io_error("print the page's name"))?;
     Ok(ExitCode::SUCCESS)
 }

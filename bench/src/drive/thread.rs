@@ -15,6 +15,7 @@ use super::poll::Poll;
 use super::tally::{CpuClock, CpuTime};
 use super::{Answer, ConnectionId, Context, Interval, Outbox, Party, PartyId, Setup, Shared, Tally, ThreadEnd};
 use crate::Error;
+use crate::admin::plain;
 use crate::clock::Nanos;
 use crate::stop::Stop;
 use crate::verify::{Ledger, Received};
@@ -376,7 +377,7 @@ fn broken(setup: &Setup, connection: &Connection, error: Broken) -> Error {
     match error {
         Broken::Io(error) => {
             let seconds = setup.epoch.now().0 as f64 / SECOND_NS as f64;
-            Error::Lost { server, seconds, reason: error.to_string() }
+            Error::Lost { server, seconds, reason: plain(&error) }
         }
         error => Error::NotKafka { server, reason: error.to_string() },
     }

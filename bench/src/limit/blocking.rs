@@ -108,7 +108,7 @@ impl Ring {
     }
 
     /// Writes whole blocks, and waits until they are on stable storage.
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, self.place(bytes.len()))?;
         if self.sync == Sync::Fdatasync {
             self.file.sync_data()?;

@@ -156,6 +156,11 @@ impl Loop<'_> {
             return slot.respond().map(Some);
         }
         let bytes = slot.block.filled_with(frame);
+        if self.blocks.sync() == Sync::None {
+            // Into the page cache: the ring would leave that to another thread, which costs more than the copy.
+            self.blocks.write(bytes)?;
+            return slot.respond().map(Some);
+        }
         let place = self.blocks.place(bytes.len());
         let write = opcode::Write::new(Fd(self.blocks.descriptor()), bytes.as_ptr(), bytes.len() as u32);
         Ok(Some((WRITE, write.offset(place).build())))

@@ -46,6 +46,7 @@ pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &St
         end_to_end: measured.end_to_end.summary(),
     };
     let rate_kept = rate_kept(plan, &measured.produced, seconds, last_lag_ns).filter(|_| incomplete.is_none());
+    let shares = whole_seconds(plan, ended, shares);
     let limit = drive::judge(&shares, plan, &latency, rate_kept, Some(&cost));
     Ok(Outcome {
         schema: SCHEMA,
@@ -129,6 +130,14 @@ fn with_rates(counts: Counts, seconds: f64) -> Counts {
     Counts { records_per_second: rate(counts.records), bytes_per_second: rate(counts.bytes), ..counts }
 }
 
+/// Leaves out the second in which the run ended, unless there is no other: threads were idle for the rest of it.
+fn whole_seconds(plan: &Plan, ended: Duration, mut shares: Vec<Vec<ThreadShare>>) -> Vec<Vec<ThreadShare>> {
+    let first = plan.warm_up.as_secs() + u64::from(plan.warm_up.subsec_nanos() > 0);
+    let whole = usize::try_from(ended.as_secs().saturating_sub(first)).unwrap_or(usize::MAX);
+    shares.truncate(whole.max(1));
+    shares
+}
+
 /// Of each thread, over the seconds in which it had something to say.
 fn averages(seconds: &[Vec<ThreadShare>]) -> Vec<ThreadShare> {
     let threads = seconds.iter().map(Vec::len).max().unwrap_or(0);
@@ -193,6 +202,14 @@ mod tests {
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 1_100_000_000), Some(false));
         plan.produce.as_mut().unwrap().pace = Pace::Closed;
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 5_000), None);
+    }
+
+    #[test]
+    fn the_second_in_which_a_run_ends_says_little() {
+        let mut plan = Plan::new("produce", "h:1");
+        plan.warm_up = Duration::from_millis(1_500);
+        let left = |millis| whole_seconds(&plan, Duration::from_millis(millis), vec![Vec::new(); 4]).len();
+        assert_eq!((left(2_300), left(4_999), left(5_000), left(9_000)), (1, 2, 3, 4));
     }
 
     #[test]

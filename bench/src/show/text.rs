@@ -228,6 +228,9 @@ fn doubts(found: &Verification) -> String {
 pub fn notes(outcome: &Outcome) -> Vec<String> {
     let mut notes = Vec::new();
     let plan = outcome.plan.as_ref();
+    if outcome.incomplete.is_some() && outcome.seconds == 0.0 {
+        notes.push("the run ended before its warm-up did: nothing of it is in these figures".to_owned());
+    }
     if outcome.consumed.is_some() {
         notes.push("partitions are assigned to consumers for good: no group, no commits".to_owned());
     }
