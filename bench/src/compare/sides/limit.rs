@@ -17,6 +17,9 @@ pub enum LimitKind {
     Fdatasync,
     Dsync,
     Send,
+    /// By io_uring, one thread for all connections
+    Ring,
+    RingDsync,
 }
 
 impl LimitKind {
@@ -26,6 +29,8 @@ impl LimitKind {
             LimitKind::Fdatasync => "raw loop, fdatasync",
             LimitKind::Dsync => "raw loop, dsync",
             LimitKind::Send => "raw send",
+            LimitKind::Ring => "io_uring, no sync",
+            LimitKind::RingDsync => "io_uring, dsync",
         }
     }
 
@@ -36,6 +41,8 @@ impl LimitKind {
             LimitKind::Fdatasync => &["--sync", "fdatasync"],
             LimitKind::Dsync => &["--sync", "dsync"],
             LimitKind::Send => &["--fetch"],
+            LimitKind::Ring => &["--engine", "ring", "--sync", "none"],
+            LimitKind::RingDsync => &["--engine", "ring", "--sync", "dsync"],
         }
     }
 }
@@ -94,9 +101,10 @@ mod tests {
 
     #[test]
     fn each_kind_is_called_and_started_in_its_own_way() {
-        let kinds = [LimitKind::Unsynced, LimitKind::Fdatasync, LimitKind::Dsync, LimitKind::Send];
+        use LimitKind::*;
+        let kinds = [Unsynced, Fdatasync, Dsync, Send, Ring, RingDsync];
         let names: std::collections::BTreeSet<_> = kinds.into_iter().map(LimitKind::describe).collect();
         let arguments: std::collections::BTreeSet<_> = kinds.into_iter().map(LimitKind::arguments).collect();
-        assert_eq!((names.len(), arguments.len()), (4, 4));
+        assert_eq!((names.len(), arguments.len()), (6, 6));
     }
 }
