@@ -21,7 +21,7 @@ pub fn spawn(command: &mut Command) -> io::Result<Child> {
     Ok(child)
 }
 
-/// To be called before it is waited for successfully, or at once after that: its number may be given to others then.
+/// To be called once it has been waited for: its number may be given to others then.
 pub fn forget(child: &Child) {
     GROUPS.lock().unwrap_or_else(PoisonError::into_inner).remove(&child.id());
 }
