@@ -29,7 +29,7 @@ enum Command {
     #[command(subcommand)]
     Log(log_command::Command),
     #[command(subcommand)]
-    Bench(bench::Command),
+    Bench(Box<bench::Command>),
     Tune(tune::Command),
 }
 
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Command::Log(command) => log_command::run(&command),
         Command::Group(command) => duramen_tools::report(group::run(command)),
         Command::Tune(command) => duramen_tools::report(tune::run(command)),
-        Command::Bench(command) => bench::run_command(command),
+        Command::Bench(command) => bench::run_command(*command),
     }
 }
 

@@ -8,6 +8,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use duramen_bench::admin::Cluster;
@@ -18,6 +19,8 @@ use process::{PATIENCE, end_of, program};
 use support::{Broker, free_port, until};
 
 const SECOND: f64 = 1e9;
+/// What is measured here must not share the machine with the other tests of this file.
+static MACHINE: Mutex<()> = Mutex::new(());
 
 /// A run of the program, and where its result will be.
 struct Run {
@@ -58,6 +61,11 @@ fn ended(mut child: Child) -> (i32, String) {
     (status.code().expect("it was not killed"), String::from_utf8_lossy(&stderr).into_owned())
 }
 
+fn alone() -> MutexGuard<'static, ()> {
+    // A test that failed has ended its broker too.
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn cluster(broker: &Broker) -> Cluster {
     Cluster::connect(&[broker.address()]).expect("the broker answers")
 }
@@ -72,6 +80,7 @@ fn await_records(cluster: &mut Cluster, topic: &str, records: i64) {
 /// says how many records waited how long.
 #[test]
 fn a_broker_that_stands_still_gives_the_predicted_histogram() {
+    let _alone = alone();
     let mut broker = Broker::start(1, &[]);
     let mut cluster = cluster(&broker);
     cluster.create_topic("t", 1, 1, &[]).expect("the topic is made");
@@ -101,6 +110,7 @@ fn a_broker_that_stands_still_gives_the_predicted_histogram() {
 
 #[test]
 fn from_end_to_end_everything_arrives() {
+    let _alone = alone();
     let mut broker = Broker::start(2, &[]);
     let line = "end-to-end --rate 2000 --duration 3s --warm-up 1s --partitions 4 --producers 3 --subscriptions 2";
     let mut run = Run::new(&broker.address(), &format!("{line} --consumers 2 --pid {}", broker.pid()));
@@ -119,6 +129,7 @@ fn from_end_to_end_everything_arrives() {
 
 #[test]
 fn a_topic_is_filled_and_read_again_and_again() {
+    let _alone = alone();
     let mut broker = Broker::start(1, &[]);
     let mut run = Run::new(&broker.address(), "consume --fill 20000 --passes 3 --partitions 2 --consumers 2");
     let (code, told) = run.end();
@@ -132,6 +143,7 @@ fn a_topic_is_filled_and_read_again_and_again() {
 
 #[test]
 fn a_backlog_is_drained_beside_the_load() {
+    let _alone = alone();
     let mut broker = Broker::start(2, &[]);
     let line = "mixed --rate 1000 --duration 3s --warm-up 0s --backlog 1M --partitions 2";
     let mut run = Run::new(&broker.address(), line);
@@ -146,6 +158,7 @@ fn a_backlog_is_drained_beside_the_load() {
 
 #[test]
 fn a_thousand_producers_and_a_thousand_consumers_live_in_one_process() {
+    let _alone = alone();
     let mut broker = Broker::start(2, &["num.partitions=1"]);
     let line = "end-to-end --rate 1000 --duration 5s --warm-up 0s --producers 1000 --partitions 100 \
                 --consumers 100 --subscriptions 10";
@@ -162,6 +175,7 @@ fn a_thousand_producers_and_a_thousand_consumers_live_in_one_process() {
 
 #[test]
 fn a_broker_that_dies_leaves_what_was_measured_until_then() {
+    let _alone = alone();
     let mut broker = Broker::start(1, &[]);
     let mut cluster = cluster(&broker);
     cluster.create_topic("t", 1, 1, &[]).expect("the topic is made");
@@ -183,6 +197,7 @@ fn a_broker_that_dies_leaves_what_was_measured_until_then() {
 
 #[test]
 fn a_broker_is_started_measured_and_stopped() {
+    let _alone = alone();
     let scratch = TempDir::with_prefix("duramen-bench-").expect("a temporary directory");
     let address = format!("127.0.0.1:{}", free_port());
     let data = scratch.path().join("data");
@@ -214,6 +229,7 @@ fn refused(server: &str, line: &str, code: i32, what: &str, remedy: &str) {
 
 #[test]
 fn what_cannot_be_measured_says_why_and_what_to_do() {
+    let _alone = alone();
     let nobody = format!("127.0.0.1:{}", free_port());
     refused(&nobody, "produce", 1, "cannot reach a broker at", "--bootstrap-server");
     let mut broker = Broker::start(1, &["auto.create.topics.enable=false"]);
@@ -228,6 +244,7 @@ fn what_cannot_be_measured_says_why_and_what_to_do() {
 
 #[test]
 fn a_rate_beyond_reach_is_an_exit_code_of_its_own() {
+    let _alone = alone();
     let mut broker = Broker::start(1, &[]);
     let line = "produce --rate 50000000 --duration 2s --warm-up 0s";
     let mut run = Run::new(&broker.address(), line);

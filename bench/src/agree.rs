@@ -253,7 +253,7 @@ fn of_theirs(load: &Load, program: &Path, context: &RowContext, side: &Side) -> 
         command.arg("-l").arg("-A").arg(&latencies);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut cluster = Cluster::connect(&[side.server.clone()])?;
+    let mut cluster = Cluster::connect(std::slice::from_ref(&side.server))?;
     if !consumes {
         cluster.create_topic(TOPIC, 1, 1, &side.topic_configs)?;
     }

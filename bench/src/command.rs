@@ -30,11 +30,15 @@ const SIGNALLED: u8 = 128;
   duramen bench consume --fill 10000000 --passes 3
   duramen bench compare --quick
 
-A record is due at its scheduled time, whatever the broker does, and its latency runs from then. What was acknowledged is
-read back: each record must be there, once, in order, unchanged.
+A record is due at its scheduled time, whatever the broker does, and its latency runs from then.
+What was acknowledged is read back: each record must be there, once, in order, unchanged.
 
-Exit codes: 0 measured and verified, 1 not measured or incomplete, 2 wrong command line, 3 verification failed, 4 the
-rate was not kept.")]
+Exit codes:
+  0  measured, and verified unless --no-verify was given
+  1  not measured, or incomplete, or not to be read back
+  2  wrong command line
+  3  verification failed
+  4  the rate was not kept")]
 pub enum Command {
     /// Produce at a fixed rate, or as fast as answers come
     #[command(after_help = "Example: duramen bench produce --rate 50000 --partitions 12 --producers 10 --duration 1m")]
@@ -175,6 +179,6 @@ fn report(options: &ReportOptions) -> Result<ExitCode, Error> {
     };
     let file = options.output.clone().unwrap_or_else(|| options.file.with_extension("html"));
     fs::write(&file, page).map_err(io_error(format!("write {}", file.display())))?;
-    println!("{}", file.display());
+    writeln!(io::stdout(), "{}", file.display()).map_err(io_error("print the page's name"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -57,6 +57,11 @@ impl Latencies {
         })
     }
 
+    /// `None` if too few samples lie beyond it.
+    pub fn percentile(&self, quantile: f64) -> Option<u64> {
+        told(self.histogram()?, quantile)
+    }
+
     /// `None` if nothing was recorded.
     pub fn histogram(&self) -> Option<&Histogram<u64>> {
         self.histogram.as_ref().filter(|histogram| !histogram.is_empty())

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod agree;
 pub mod allocate;
 pub mod batch;
+pub mod children;
 pub mod client;
 pub mod clock;
 pub mod command;

@@ -93,9 +93,10 @@ pub struct Second {
     pub produced: u64,
     pub consumed: u64,
     /// Of the latency that the command is about: end to end where there are producers and consumers.
-    pub p50_ns: u64,
-    pub p99_ns: u64,
-    pub p999_ns: u64,
+    /// A percentile is `None` where fewer than 100 samples of the second lie beyond it.
+    pub p50_ns: Option<u64>,
+    pub p99_ns: Option<u64>,
+    pub p999_ns: Option<u64>,
     pub max_ns: u64,
     pub late_max_ns: u64,
     pub in_flight: u32,

@@ -6,6 +6,8 @@ use std::time::Duration;
 use duramen_wire::batch;
 use serde::{Deserialize, Serialize};
 
+use crate::batch::stamp::STAMP_LEN;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// As on the command line: `produce`, `consume`, `end-to-end`, `mixed`.
@@ -181,6 +183,22 @@ pub enum Begin {
 }
 
 impl Plan {
+    /// Whether all values have room for a stamp.
+    pub fn is_stamped(&self) -> bool {
+        let smallest = self.produce.as_ref().map(|produce| match &produce.sizes {
+            Sizes::Fixed(size) => *size,
+            Sizes::Uniform { min, .. } => *min,
+            Sizes::Normal { .. } => 0,
+            Sizes::Weighted(sizes) => sizes.iter().map(|(size, _)| *size).min().unwrap_or(0),
+        });
+        smallest.is_some_and(|smallest| smallest as usize >= STAMP_LEN)
+    }
+
+    /// Whether it reads what is there, so and so often, and ends.
+    pub fn reads_at_rest(&self) -> bool {
+        self.produce.is_none() && self.duration.is_none() && self.records.is_none()
+    }
+
     /// A run of a command with all its defaults: one topic of its own with one partition, verified. What is only read
     /// is read once, from its beginning, however long that takes.
     pub fn new(command: &str, server: &str) -> Plan {

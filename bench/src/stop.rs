@@ -1,27 +1,38 @@
-//! ^C and SIGTERM: the first asks for an orderly end, the second ends the process at once.
+//! ^C, SIGTERM and SIGHUP: the first asks for an orderly end, the second ends the process and its children at once.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::iterator::Signals;
+use signal_hook::low_level;
+
+use crate::children;
+
+const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
 /// Tells whether a signal asked for the end. Clones share the answer.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicUsize>);
 
 impl Stop {
-    /// Takes over SIGINT and SIGTERM for the rest of the process.
+    /// Takes over these signals for the rest of the process.
     pub fn on_signals() -> io::Result<Stop> {
         let stop = Stop::default();
-        let asked = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
-            flag::register(signal, Arc::clone(&asked))?;
+        for signal in SIGNALS {
             let number = usize::try_from(signal).expect("signals have positive numbers");
             flag::register_usize(signal, Arc::clone(&stop.0), number)?;
         }
+        let mut signals = Signals::new(SIGNALS)?;
+        thread::Builder::new().name("bench-signals".to_owned()).spawn(move || {
+            if let Some(second) = signals.forever().nth(1) {
+                children::kill_all();
+                low_level::exit(128 + second);
+            }
+        })?;
         Ok(stop)
     }
 

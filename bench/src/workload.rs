@@ -75,9 +75,6 @@ fn produce(fields: &Fields, file: &Path, topics: u32, notes: &mut Vec<String>) -
     let mut produce = Produce::default();
     let producers = fields.whole("producersPerTopic", 1..=1_000_000)?.unwrap_or(1);
     produce.producers = u32::try_from(producers).expect("it is bounded").saturating_mul(topics);
-    if topics > 1 {
-        notes.push("each producer writes to all topics, in turn".to_owned());
-    }
     produce.pace = match fields.number("producerRate", 0.0..=1e9)? {
         Some(0.0) => {
             notes.push("producerRate 0: a closed loop, where OpenMessaging Benchmark searches for a rate".to_owned());

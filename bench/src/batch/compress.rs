@@ -18,7 +18,7 @@ pub(crate) struct Compressor {
 
 enum Codec {
     Gzip,
-    Snappy(snap::raw::Encoder),
+    Snappy(Box<snap::raw::Encoder>),
     Lz4,
     Zstd(zstd::bulk::Compressor<'static>),
 }
@@ -29,7 +29,7 @@ impl Compressor {
         let codec = match compression {
             Compression::None => return Ok(None),
             Compression::Gzip => Codec::Gzip,
-            Compression::Snappy => Codec::Snappy(snap::raw::Encoder::new()),
+            Compression::Snappy => Codec::Snappy(Box::new(snap::raw::Encoder::new())),
             Compression::Lz4 => Codec::Lz4,
             Compression::Zstd => Codec::Zstd(zstd::bulk::Compressor::new(ZSTD_LEVEL)?),
         };

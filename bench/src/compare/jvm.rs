@@ -36,5 +36,5 @@ pub fn warm(environment: &Environment, side: &Side, stop: &Stop, quick: bool) ->
     small.produce.get_or_insert_default().batch_records = Some(1);
     small.topics = topics;
     context.prepare(&small, side)?;
-    Cluster::connect(&[side.server.clone()])?.delete_topic(TOPIC)
+    Cluster::connect(std::slice::from_ref(&side.server))?.delete_topic(TOPIC)
 }

@@ -138,7 +138,8 @@ mod tests {
     fn a_file_of_another_kind_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("other.json");
-        for text in ["{}", "[1]", "{\"schema\": 99}"] {
+        let newer = serde_json::to_string(&Results { schema: SCHEMA + 1, ..Results::default() }).unwrap();
+        for text in ["{}", "[1]", &newer] {
             fs::write(&path, text).unwrap();
             assert!(Store::new(Some(path.clone())).load().is_err(), "{text}");
         }

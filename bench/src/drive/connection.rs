@@ -18,8 +18,9 @@ const SLICES_MAX: usize = 64;
 /// Bytes to receive into, where answers are acknowledgements and where they are records.
 pub(crate) const RECEIVE_SMALL: usize = 4 << 10;
 pub(crate) const RECEIVE_LARGE: usize = 64 << 10;
-/// Buffers for longer answers that a thread keeps.
+/// Buffers for longer answers that a thread keeps, and their bytes together where there is more than one.
 const SPARES_MAX: usize = 16;
+const SPARES_BYTES_MAX: usize = 64 << 20;
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// A request that was written and waits for its answer; or was written and gets none.
@@ -43,6 +44,15 @@ pub(crate) enum Broken {
     Correlation { found: i32, expected: Option<i32> },
 }
 
+/// What is asked over a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub api: &'static str,
+    /// How long an answer may take, and how many bytes it may have.
+    pub patience: Duration,
+    pub answer_max: usize,
+}
+
 pub(crate) struct Connection {
     pub stream: TcpStream,
     /// HOST:PORT, for messages.
@@ -50,10 +60,14 @@ pub(crate) struct Connection {
     /// What is asked over it, and how long an answer may take.
     pub api: &'static str,
     pub patience: Duration,
+    /// Bytes of the longest answer.
+    answer_max: usize,
     queue: VecDeque<Frame>,
     /// Bytes of the first queued frame that have been written, and when the first of them was.
     written: usize,
     first_byte: Nanos,
+    /// Since when the kernel has taken nothing of what is queued.
+    stuck_since: Option<Nanos>,
     under_way: VecDeque<UnderWay>,
     /// Requests that were written and get no answer.
     pub unanswered: Vec<UnderWay>,
@@ -70,7 +84,8 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects, for at most `CONNECT_MAX` an address.
-    pub(crate) fn open(server: &str, api: &'static str, patience: Duration, receive: usize) -> Result<Self, Error> {
+    pub(crate) fn open(server: &str, asked: Asked, receive: usize) -> Result<Self, Error> {
+        let Asked { api, patience, answer_max } = asked;
         let failed = |error: io::Error| Error::Unreachable { server: server.to_owned(), reason: error.to_string() };
         let mut outcome = Err(io::Error::new(ErrorKind::NotFound, "the name has no address"));
         for address in server.to_socket_addrs().map_err(failed)? {
@@ -86,9 +101,11 @@ impl Connection {
             server: server.to_owned(),
             api,
             patience,
+            answer_max,
             queue: VecDeque::new(),
             written: 0,
             first_byte: Nanos(0),
+            stuck_since: None,
             under_way: VecDeque::new(),
             unanswered: Vec::new(),
             next_correlation_id: 0,
@@ -115,8 +132,14 @@ impl Connection {
             let began = now();
             match self.stream.write_vectored(&slices[..count]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(length) => self.wrote(length, began, out),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Ok(length) => {
+                    self.stuck_since = None;
+                    self.wrote(length, began, out);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.stuck_since.get_or_insert(began);
+                    return Ok(());
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -156,10 +179,10 @@ impl Connection {
         !self.queue.is_empty()
     }
 
-    /// Since when the broker owes something: an answer, or room for the rest of a frame.
+    /// Since when the broker owes something: an answer, or room for what is queued.
     pub(crate) fn owed_since(&self) -> Option<Nanos> {
         let answer = self.under_way.front().map(|request| request.sent);
-        answer.or_else(|| (self.written > 0).then_some(self.first_byte))
+        answer.into_iter().chain(self.stuck_since).min()
     }
 
     /// Receives once. True: there may be more; false: that was all there is now.
@@ -185,7 +208,7 @@ impl Connection {
         self.received.copy_within(self.begin..self.filled, 0);
         self.filled -= self.begin;
         self.begin = 0;
-        let needed = frame_len(&self.received[..self.filled])?.unwrap_or(0);
+        let needed = frame_len(&self.received[..self.filled], self.answer_max)?.unwrap_or(0);
         if needed > self.received.len() {
             let fits = spares.iter().position(|spare| spare.len() >= needed);
             let spare = fits.map(|at| spares.swap_remove(at));
@@ -199,8 +222,12 @@ impl Connection {
             && let Some(small) = self.small.take()
         {
             let larger = std::mem::replace(&mut self.received, small);
-            if spares.len() < SPARES_MAX {
-                spares.push(larger);
+            spares.push(larger);
+            // The newest fits what is received now, so it stays in any case.
+            while spares.len() > 1
+                && (spares.len() > SPARES_MAX || spares.iter().map(Vec::len).sum::<usize>() > SPARES_BYTES_MAX)
+            {
+                spares.remove(0);
             }
         }
         Ok(())
@@ -209,7 +236,9 @@ impl Connection {
     /// The next whole answer with its request, as a range of `received`; without the frame's length.
     pub(crate) fn next_answer(&mut self) -> Result<Option<(UnderWay, Range<usize>)>, Broken> {
         let bytes = &self.received[self.begin..self.filled];
-        let Some(length) = frame_len(bytes)?.filter(|length| *length <= bytes.len()) else { return Ok(None) };
+        let Some(length) = frame_len(bytes, self.answer_max)?.filter(|length| *length <= bytes.len()) else {
+            return Ok(None);
+        };
         let range = self.begin + LENGTH_LEN..self.begin + length;
         let found = correlation_id(&self.received[range.clone()]).expect("shorter frames are refused");
         let request = self.under_way.pop_front();

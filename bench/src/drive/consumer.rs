@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::verify::Received;
 
 /// The most that a batch may hold when it is opened.
-const OPENED_BYTES_MAX: usize = 256 << 20;
+pub(super) const OPENED_BYTES_MAX: usize = 256 << 20;
 /// Sessions that a broker may refuse to go on with, one after another, before that is taken for its answer.
 const SESSION_RESETS_MAX: u32 = 100;
 
@@ -65,8 +65,12 @@ struct Partition {
     offset: i64,
     /// Whether the session must be told the offset.
     moved: bool,
+    /// Whether retention was faster once.
+    has_skipped: bool,
     /// Whether the records are of this run's producers.
     is_walked: bool,
+    /// Whether all of those have stamps, so that others are told apart.
+    is_stamped: bool,
     /// What came last of each producer.
     last: BTreeMap<u32, Last>,
 }
@@ -87,7 +91,9 @@ impl Consumer {
             target,
             offset: setup.consume_from[target as usize],
             moved: true,
+            has_skipped: false,
             is_walked: plan.produce.is_some() && !setup.backlog_targets.contains(&target),
+            is_stamped: plan.is_stamped(),
             last: BTreeMap::new(),
         };
         let mut places: BTreeMap<String, BTreeMap<i32, usize>> = BTreeMap::new();
@@ -104,7 +110,6 @@ impl Consumer {
             None => EPOCH,
         };
         let sessions = consume.sessions && setup.fetch_version >= SESSIONS_SINCE;
-        let reads_at_rest = plan.produce.is_none() && plan.duration.is_none() && plan.records.is_none();
         Consumer {
             setup: Arc::clone(setup),
             connection,
@@ -113,7 +118,7 @@ impl Consumer {
             session: if sessions { Session::OPEN } else { Session::NONE },
             resets: 0,
             out_of_range: Vec::new(),
-            passes_left: reads_at_rest.then_some(consume.passes),
+            passes_left: plan.reads_at_rest().then_some(consume.passes),
             begins,
             asked: false,
             done: false,
@@ -193,7 +198,7 @@ impl Consumer {
         for (topic, index, error, start) in starts {
             let Some(place) = self.place(topic, index) else { continue };
             match error {
-                0 => self.skip_to(place, start, context),
+                0 => self.skip_to(place, start, context)?,
                 code => return Err(self.refused(place, code)),
             }
         }
@@ -202,14 +207,24 @@ impl Consumer {
     }
 
     /// What lies below was removed before it was read.
-    fn skip_to(&mut self, place: usize, start: i64, context: &mut Context) {
+    fn skip_to(&mut self, place: usize, start: i64, context: &mut Context) -> Result<(), Error> {
         let partition = &mut self.partitions[place];
         let lost = u64::try_from(start - partition.offset).unwrap_or(0);
+        if lost == 0 {
+            // It is out of range, and not below: so it is beyond the end.
+            let target = &self.setup.targets[partition.target as usize];
+            return Err(Error::Refused {
+                what: format!("a fetch of {}:{} at offset {}", target.topic, target.partition, partition.offset),
+                code: "the log was truncated below it".to_owned(),
+                remedy: None,
+            });
+        }
         partition.moved = true;
-        // An offset beyond the end goes back to the start as well: the topic was made anew.
         partition.offset = start;
+        partition.has_skipped = true;
         let measured = self.is_measured(context.now);
         count(context, measured, |tally| tally.consumed.lost_to_retention += lost);
+        Ok(())
     }
 
     fn fetched(&mut self, answer: &Answer, context: &mut Context) -> Result<(), Error> {
@@ -257,7 +272,10 @@ impl Consumer {
             self.batch(place, &batch, context)?;
         }
         let partition = &self.partitions[place];
-        context.received.up_to.insert(partition.target, partition.offset);
+        // What lies beyond something that was not read has not been read wholly.
+        if !partition.has_skipped {
+            context.received.up_to.insert(partition.target, partition.offset);
+        }
         Ok(())
     }
 
@@ -286,6 +304,9 @@ impl Consumer {
         if !batch.is_whole() {
             context.received.changed += records;
         } else if partition.is_walked {
+            if !partition.is_stamped {
+                context.interval.arrived += records;
+            }
             let (run, measured) = (self.setup.run, self.measured);
             walk(batch, skipped, |stamp, begins| partition.take(stamp, begins, run, measured, context))
                 .map_err(|error| Error::NotKafka { server: self.server(place), reason: error.to_string() })?;
@@ -386,6 +407,7 @@ impl Partition {
             context.measured.end_to_end.record(latency);
         }
         let sequence = stamp.sequence;
+        let repeated = context.received.repeated;
         match self.last.get_mut(&stamp.producer) {
             Some(last) if sequence > last.last => {
                 last.last = sequence;
@@ -397,6 +419,9 @@ impl Partition {
             None => {
                 self.last.insert(stamp.producer, Last { first: sequence, last: sequence });
             }
+        }
+        if self.is_stamped && context.received.repeated == repeated {
+            context.interval.arrived += 1;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From a setup to threads: who sits on which thread, which connections there are, and how much memory buffers may take.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,8 +12,8 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::connection::{Connection, RECEIVE_LARGE, RECEIVE_SMALL};
-use super::consumer::Consumer;
+use super::connection::{Asked, Connection, RECEIVE_LARGE, RECEIVE_SMALL};
+use super::consumer::{Consumer, OPENED_BYTES_MAX};
 use super::poll::Poll;
 use super::producer::{Producer, Workshop};
 use super::tally::CpuClock;
@@ -24,6 +24,7 @@ use crate::batch::pool::Buffers;
 use crate::batch::press::Press;
 use crate::batch::sizes::SizeTable;
 use crate::batch::template::Shape;
+use crate::clock::Epoch;
 use crate::plan::{Compression, Partitioner, Plan, Produce};
 use crate::stop::Stop;
 use crate::verify::{ACKNOWLEDGED_MAX, Ledger, Received};
@@ -34,6 +35,10 @@ const INTERVALS_MAX: usize = 64;
 const AHEAD_BYTES_MAX: usize = 64 << 20;
 /// Tallies that circulate between a thread and the collector.
 const TALLIES: usize = 3;
+/// Bytes of an answer to a produce request: some tens for each partition of the request.
+const ACKNOWLEDGEMENTS_MAX: usize = 16 << 20;
+/// From when all threads are ready to the epoch.
+const START_DELAY: Duration = Duration::from_millis(200);
 /// How much longer than its longest wait a fetch may take.
 const FETCH_ANSWER_MAX: Duration = Duration::from_secs(30);
 
@@ -77,8 +82,11 @@ pub(super) fn launch(setup: &Arc<Setup>, stop: &Stop) -> Result<Running, Error> 
     let (sender, intervals) = mpsc::sync_channel(INTERVALS_MAX);
     let (ready_sender, ready) = mpsc::channel();
     let mut running = Running { shared, intervals, returns: Vec::new(), threads: Vec::new() };
+    // Dropped before `running`, so that threads which wait for the start end instead.
+    let mut starts = Vec::new();
     for (number, ((roster, shape), allowance)) in rosters.into_iter().zip(shapes).zip(allowances).enumerate() {
         let (give_back, returned) = mpsc::channel();
+        let (start, started) = mpsc::channel();
         let spawn = Spawn {
             number,
             setup: setup.clone(),
@@ -87,7 +95,9 @@ pub(super) fn launch(setup: &Arc<Setup>, stop: &Stop) -> Result<Running, Error> 
             allowance,
             sender: sender.clone(),
             returned,
+            started,
         };
+        starts.push(start);
         let ready = ready_sender.clone();
         let thread = thread::Builder::new().name(format!("bench-{number}"));
         let thread = thread.spawn(move || spawn.live(roster, shape, ready));
@@ -101,6 +111,11 @@ pub(super) fn launch(setup: &Arc<Setup>, stop: &Stop) -> Result<Running, Error> 
     drop(ready_sender);
     // Ends when the last thread is ready; a thread that could not begin says why.
     ready.iter().collect::<Result<(), Error>>()?;
+    setup.epoch.get_or_init(|| Epoch::after(START_DELAY));
+    // A thread that has ended since says why in its end.
+    for start in starts {
+        let _ = start.send(());
+    }
     Ok(running)
 }
 
@@ -143,16 +158,20 @@ impl Roster {
         if let Some(connection) = self.shared.get(&(slot, leader)) {
             return Ok(*connection);
         }
-        let connection = Connection::open(server(setup, leader)?, "Produce", produce.request_timeout, RECEIVE_SMALL)?;
+        let asked = Asked { api: "Produce", patience: produce.request_timeout, answer_max: ACKNOWLEDGEMENTS_MAX };
+        let connection = Connection::open(server(setup, leader)?, asked, RECEIVE_SMALL)?;
         let id = self.add(connection, Some(produce.in_flight.max(1)));
         self.shared.insert((slot, leader), id);
         Ok(id)
     }
 
     fn seat_reader(&mut self, setup: &Setup, reader: Reader) -> Result<(), Error> {
-        let wait = setup.plan.consume.as_ref().map_or(Duration::ZERO, |consume| consume.max_wait);
-        let patience = wait + FETCH_ANSWER_MAX;
-        let connection = Connection::open(server(setup, reader.leader)?, "Fetch", patience, RECEIVE_LARGE)?;
+        let consume = setup.plan.consume.as_ref().expect("readers are made where the plan consumes");
+        let patience = consume.max_wait + FETCH_ANSWER_MAX;
+        // The first batch comes even if it is longer than what was asked for.
+        let answer_max = usize::try_from(consume.max_bytes).unwrap_or(0) + OPENED_BYTES_MAX;
+        let asked = Asked { api: "Fetch", patience, answer_max };
+        let connection = Connection::open(server(setup, reader.leader)?, asked, RECEIVE_LARGE)?;
         let id = self.add(connection, None);
         let routes = reader.targets.into_iter().map(|target| (target, id)).collect();
         self.posts.push(Post { number: reader.number, produces: false, routes });
@@ -289,19 +308,24 @@ struct Spawn {
     allowance: Allowance,
     sender: SyncSender<Interval>,
     returned: Receiver<Tally>,
+    started: Receiver<()>,
 }
 
 impl Spawn {
     /// The life of the thread.
-    fn live(self, roster: Roster, shape: Option<Shape>, ready: Sender<Result<(), Error>>) -> super::ThreadEnd {
+    fn live(mut self, roster: Roster, shape: Option<Shape>, ready: Sender<Result<(), Error>>) -> super::ThreadEnd {
         let shared = self.shared.clone();
+        let started = std::mem::replace(&mut self.started, mpsc::channel().1);
         let prepared = settle(&self.setup.plan.cores).and_then(|()| self.prepare(roster, shape));
         let end = match prepared {
             Ok(worker) => {
                 // Nobody waits for this if another thread could not begin.
                 let _ = ready.send(Ok(()));
                 drop(ready);
-                worker.run()
+                match started.recv() {
+                    Ok(()) => worker.run(),
+                    Err(_) => super::ThreadEnd::empty(),
+                }
             }
             Err(error) => {
                 let _ = ready.send(Err(error));
@@ -373,7 +397,7 @@ impl Spawn {
             books,
             sender: self.sender,
             returned: self.returned,
-            deadlines: BinaryHeap::new(),
+            deadlines: BTreeSet::new(),
             queued: Vec::new(),
             unwritten: Vec::new(),
             spares: Vec::new(),

@@ -17,9 +17,9 @@ mod window;
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -55,7 +55,8 @@ pub struct Setup {
     pub plan: Plan,
     /// Random for each run.
     pub run: u32,
-    pub epoch: Epoch,
+    /// Set when all threads are ready.
+    pub epoch: OnceLock<Epoch>,
     pub targets: Vec<Target>,
     /// HOST:PORT by id.
     pub brokers: BTreeMap<i32, String>,
@@ -67,6 +68,12 @@ pub struct Setup {
     pub consume_from: Vec<i64>,
     /// Read by consumers of their own.
     pub backlog_targets: Vec<TargetId>,
+}
+
+impl Setup {
+    pub fn epoch(&self) -> Epoch {
+        *self.epoch.get().expect("it is asked for by threads that have begun, and after them")
+    }
 }
 
 /// What threads share: the wish to end.
@@ -107,7 +114,7 @@ pub struct Running {
     threads: Vec<JoinHandle<ThreadEnd>>,
 }
 
-/// Spawns the threads, which connect; producers wait for the epoch.
+/// Spawns the threads, which connect; once all are ready the epoch is set, and producers wait for it.
 pub fn start(setup: Arc<Setup>, stop: Stop) -> Result<Running, Error> {
     launch::launch(&setup, &stop)
 }

@@ -44,6 +44,8 @@ pub(crate) struct Producer {
     workshop: Workshop,
     number: u32,
     pacer: Pacer,
+    /// When the last record of all producers is due, or may be made.
+    end: Nanos,
     /// The next record to send.
     sequence: u64,
     routes: Vec<Route>,
@@ -58,9 +60,9 @@ pub(crate) struct Producer {
     batches: Vec<Filled>,
     /// Vectors of sequences, to be used again.
     lists: Vec<Vec<u32>>,
-    /// Until when nothing could be sent or filled, though records were due.
+    /// Since when nothing can be sent or filled, though records are due; and until when that was so last.
+    blocked_since: Option<Nanos>,
     blocked_until: Nanos,
-    blocked: bool,
     stopped: bool,
     /// Nothing will be sent any more.
     is_over: bool,
@@ -137,6 +139,7 @@ impl Producer {
         };
         Ok(Self {
             pacer: pacer(setup, number),
+            end: end(setup),
             number,
             sequence: 0,
             turn: number as usize % routes.len().max(1),
@@ -148,7 +151,7 @@ impl Producer {
             batches: Vec::new(),
             lists: Vec::new(),
             blocked_until: Nanos(0),
-            blocked: false,
+            blocked_since: None,
             stopped: false,
             setup: setup.clone(),
             workshop,
@@ -165,20 +168,26 @@ impl Producer {
 
     /// When what is still due is given up.
     fn drained_by(&self) -> Nanos {
-        let end = self.pacer.end().0;
+        let end = self.end.0;
         Nanos(end.saturating_add(end.min(DRAIN_MAX.as_nanos() as u64)))
     }
 
     /// Records are due and cannot go on.
-    fn block(&mut self) {
-        self.blocked = true;
+    fn block(&mut self, now: Nanos) {
+        self.blocked_since.get_or_insert(now);
     }
 
     /// They go on.
-    fn unblock(&mut self, now: Nanos) {
-        if self.blocked {
-            self.blocked = false;
-            self.blocked_until = now;
+    fn unblock(&mut self, context: &mut Context) {
+        let Some(since) = self.blocked_since.take() else { return };
+        self.blocked_until = context.now;
+        // In a closed loop all wait for room all the time.
+        if self.pacer.is_open() {
+            let stalled = context.now.0.saturating_sub(since.0);
+            context.interval.stalled_ns += stalled;
+            if context.now.0 >= self.setup.plan.warm_up.as_nanos() as u64 {
+                context.measured.stalled_ns += stalled;
+            }
         }
     }
 
@@ -187,6 +196,7 @@ impl Producer {
         if !self.stopped && self.workshop.stop.signal().is_some() {
             self.stopped = true;
             self.pacer.end_now(context.now);
+            self.end = context.now.min(self.end);
         }
         let nothing_open = self.spread.as_ref().is_none_or(Spread::is_empty);
         if self.pacer.is_over(self.sequence, context.now) && nothing_open {
@@ -203,21 +213,29 @@ fn plan_of(setup: &Setup) -> &Produce {
     setup.plan.produce.as_ref().expect("producers are made where the plan produces")
 }
 
+/// Records in all end a run, or else its duration.
+fn end(setup: &Setup) -> Nanos {
+    let plan = &setup.plan;
+    let end = match (plan_of(setup).pace, plan.records) {
+        (Pace::Open { records_per_second }, Some(records)) => {
+            Duration::try_from_secs_f64(records as f64 / records_per_second).ok()
+        }
+        (Pace::Closed, Some(_)) => None,
+        (_, None) => plan.duration.map(|duration| duration.saturating_add(plan.warm_up)),
+    };
+    Nanos(end.map_or(u64::MAX, |end| u64::try_from(end.as_nanos()).unwrap_or(u64::MAX)))
+}
+
 fn pacer(setup: &Setup, number: u32) -> Pacer {
-    let produce = plan_of(setup);
-    let end = setup.plan.duration.map(|duration| duration + setup.plan.warm_up);
-    let end = end.map(|end| Nanos(u64::try_from(end.as_nanos()).unwrap_or(u64::MAX)));
-    let records = setup.plan.records;
+    let (produce, records) = (plan_of(setup), setup.plan.records);
     match produce.pace {
         Pace::Open { records_per_second } => {
-            // Records in all end a run, or its duration; `Schedule` knows no run without an end.
-            let end = if records.is_some() { None } else { end };
+            let end = records.is_none().then(|| end(setup));
             Pacer::Open(Schedule::new(records_per_second, number, produce.producers, end, records))
         }
         Pace::Closed => {
-            let total = records.map(|records| share(records, number, produce.producers));
-            let end = if total.is_some() { None } else { end };
-            Pacer::Closed { end: end.unwrap_or(Nanos(u64::MAX)), total: total.unwrap_or(u64::MAX) }
+            let total = records.map_or(u64::MAX, |records| share(records, number, produce.producers));
+            Pacer::Closed { end: end(setup), total }
         }
     }
 }
@@ -235,7 +253,7 @@ impl Party for Producer {
             return Ok(None);
         }
         // The end is noticed even if nothing else happens; after it, answers alone matter.
-        let end = if self.pacer.is_open() { self.drained_by() } else { self.pacer.end() };
+        let end = if self.pacer.is_open() { self.drained_by() } else { self.end };
         let end = Some(end).filter(|end| *end > context.now);
         Ok(next.into_iter().chain(end).min())
     }
@@ -260,3 +278,6 @@ impl Party for Producer {
         self.is_over && self.under_way() == 0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,14 +82,6 @@ impl Pacer {
         }
     }
 
-    /// When the last record is due, or may be made.
-    pub(crate) fn end(&self) -> Nanos {
-        match self {
-            Self::Open(schedule) => schedule.due(schedule.total.saturating_sub(1)),
-            Self::Closed { end, .. } => *end,
-        }
-    }
-
     /// Lets no record be due after now.
     pub(crate) fn end_now(&mut self, now: Nanos) {
         match self {

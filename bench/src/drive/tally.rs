@@ -13,6 +13,8 @@ use crate::verify::{Ledger, Received};
 pub struct Tally {
     pub produced: Counts,
     pub consumed: Counts,
+    /// Records of this run's load that consumers have received, all subscriptions together, each once.
+    pub arrived: u64,
     /// Records that were due in the measured part and acknowledged, be it after its end.
     pub brought: u64,
     /// Records that were due in the measured part and never acknowledged: how long they had waited is in `scheduled`.
@@ -46,7 +48,7 @@ impl Tally {
             latencies.clear();
         }
         (self.stalled_ns, self.compressed_in_line, self.in_flight) = (0, 0, 0);
-        (self.brought, self.given_up) = (0, 0);
+        (self.arrived, self.brought, self.given_up) = (0, 0, 0);
     }
 }
 
@@ -72,7 +74,7 @@ pub struct ThreadEnd {
 
 impl ThreadEnd {
     /// Of a thread that has done nothing.
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let (measured, ledger, received) = (Tally::default(), Ledger::default(), Received::default());
         Self { measured, ledger, received, failure: None, ended: Nanos(0) }
     }

@@ -1,7 +1,6 @@
 //! One thread: sockets, deadlines and parties, and what it counts each second.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
@@ -15,6 +14,7 @@ use super::poll::Poll;
 use super::tally::{CpuClock, CpuTime};
 use super::{Answer, ConnectionId, Context, Interval, Outbox, Party, PartyId, Setup, Shared, Tally, ThreadEnd};
 use crate::Error;
+use crate::admin::plain;
 use crate::clock::Nanos;
 use crate::stop::Stop;
 use crate::verify::{Ledger, Received};
@@ -60,7 +60,8 @@ pub(super) struct Worker {
     /// Parties that are not done.
     pub producing: usize,
     pub consuming: usize,
-    pub deadlines: BinaryHeap<Reverse<(Nanos, PartyId)>>,
+    /// One at most for each seat: its `next`.
+    pub deadlines: BTreeSet<(Nanos, PartyId)>,
     pub queued: Vec<(ConnectionId, Frame)>,
     /// Connections with something to write.
     pub unwritten: Vec<ConnectionId>,
@@ -97,7 +98,7 @@ impl Worker {
         if failure.is_some() {
             self.shared.abort();
         }
-        let ended = self.setup.epoch.now();
+        let ended = self.setup.epoch().now();
         self.out.now = ended;
         for at in 0..self.seats.len() {
             let seat = &self.seats[at];
@@ -126,7 +127,7 @@ impl Worker {
                 return Ok(());
             }
             self.poll.wait(self.patience()).map_err(|source| io_error("wait for the broker", source))?;
-            let now = self.setup.epoch.now();
+            let now = self.setup.epoch().now();
             self.out.now = now;
             for at in 0..self.poll.count() {
                 let ready = self.poll.ready(at);
@@ -137,7 +138,7 @@ impl Worker {
                     self.unwritten.push(ready.connection);
                 }
             }
-            let now = self.setup.epoch.now();
+            let now = self.setup.epoch().now();
             self.call_due(now)?;
             if !stop_seen && self.stop.signal().is_some() {
                 stop_seen = true;
@@ -157,16 +158,16 @@ impl Worker {
 
     /// How long to wait for sockets at most.
     fn patience(&self) -> Duration {
-        let now = self.setup.epoch.now();
+        let now = self.setup.epoch().now();
         let look = Nanos(now.0 + LOOK_INTERVAL_NS);
         let second = Nanos(self.report.next_second * SECOND_NS);
-        let deadline = self.deadlines.peek().map_or(look, |Reverse((deadline, _))| *deadline);
+        let deadline = self.deadlines.first().map_or(look, |(deadline, _)| *deadline);
         let has_buffer_for_one = !self.out.short_of_buffers.is_empty() && self.out.buffers.has_more();
         if has_buffer_for_one || self.out.has_queued() {
             return Duration::ZERO;
         }
         // Before the epoch the clock stands at 0, so its deadlines are asked for by their distance.
-        let until = self.setup.epoch.until(deadline.min(look).min(second));
+        let until = self.setup.epoch().until(deadline.min(look).min(second));
         if now.0 > 0 && until.as_nanos() < u128::from(NEAR_NS) { Duration::ZERO } else { until }
     }
 
@@ -190,8 +191,10 @@ impl Worker {
             }
         }
         if seat.next != next {
-            seat.next = next;
-            self.deadlines.extend(next.map(|next| Reverse((next, party))));
+            if let Some(before) = std::mem::replace(&mut seat.next, next) {
+                self.deadlines.remove(&(before, party));
+            }
+            self.deadlines.extend(next.map(|next| (next, party)));
         }
     }
 
@@ -210,15 +213,13 @@ impl Worker {
         self.out.now = now;
         // Sockets have their turn even if a party always asks for more.
         for _ in 0..self.seats.len() {
-            let Some(&Reverse((deadline, party))) = self.deadlines.peek() else { break };
-            if deadline > now || (now.0 == 0 && self.setup.epoch.is_ahead()) {
+            let Some(&(deadline, party)) = self.deadlines.first() else { break };
+            if deadline > now || (now.0 == 0 && self.setup.epoch().is_ahead()) {
                 break;
             }
-            self.deadlines.pop();
-            if self.seats[party as usize].next == Some(deadline) {
-                self.seats[party as usize].next = None;
-                self.due(party, now)?;
-            }
+            self.deadlines.pop_first();
+            self.seats[party as usize].next = None;
+            self.due(party, now)?;
         }
         while self.out.buffers.has_more()
             && let Some(party) = self.out.short_of_buffers.next()
@@ -234,7 +235,7 @@ impl Worker {
             let link = &mut self.connections[connection as usize];
             let more = link.receive(&mut self.spares);
             let more = more.map_err(|error| broken(&self.setup, &self.connections[connection as usize], error))?;
-            let now = self.setup.epoch.now();
+            let now = self.setup.epoch().now();
             loop {
                 let next = self.connections[connection as usize].next_answer();
                 let next = next.map_err(|error| broken(&self.setup, &self.connections[connection as usize], error))?;
@@ -288,7 +289,7 @@ impl Worker {
         if !link.has_unwritten() && !link.waits_for_room {
             return Ok(());
         }
-        let epoch = self.setup.epoch;
+        let epoch = self.setup.epoch();
         let flushed = link.flush(&mut self.out, || epoch.now());
         flushed.map_err(|error| broken(&self.setup, &self.connections[connection as usize], error.into()))?;
         let link = &mut self.connections[connection as usize];
@@ -375,8 +376,8 @@ fn broken(setup: &Setup, connection: &Connection, error: Broken) -> Error {
     let server = connection.server.clone();
     match error {
         Broken::Io(error) => {
-            let seconds = setup.epoch.now().0 as f64 / SECOND_NS as f64;
-            Error::Lost { server, seconds, reason: error.to_string() }
+            let seconds = setup.epoch().now().0 as f64 / SECOND_NS as f64;
+            Error::Lost { server, seconds, reason: plain(&error) }
         }
         error => Error::NotKafka { server, reason: error.to_string() },
     }

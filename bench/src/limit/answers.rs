@@ -1,6 +1,6 @@
 //! The little of the Kafka protocol that a limit speaks: one node; topics of any name, whose last number is that of their
-//! partitions; Produce answers that are made once and then only get their correlation id; and for Fetch the same batch of
-//! records again and again, at any offset up to the end of a log that is not there.
+//! partitions; Produce answers that are made once and then only get their correlation id; and for Fetch the records that it
+//! holds in memory, if it does.
 
 use std::io;
 use std::net::SocketAddr;
@@ -37,7 +37,7 @@ const OFFERED: [(ApiKey, i16, i16); 6] = [
 const NODE: BrokerId = BrokerId(1);
 const UNSUPPORTED_VERSION: i16 = 35;
 const BEGINNING: i64 = -2;
-/// Of a log that is read: its records, and how many of them are one batch of nearly 1 MiB.
+/// Of the log that is read: its records, and how many of them are one batch of nearly 1 MiB.
 const RECORDS: i64 = 300_000;
 const BATCH_RECORDS: i64 = 1_000;
 const RECORD_SIZE: usize = 1_000;
@@ -66,24 +66,23 @@ pub fn is_produce(frame: &[u8]) -> bool {
 }
 
 /// Answers the requests of one connection.
-pub struct Answers {
+pub struct Answers<'r> {
     address: SocketAddr,
+    records: &'r Records,
     /// What was said before the records, and the answer to it.
     produced: Vec<(Vec<u8>, Vec<u8>)>,
     /// The place of the last of them: most often the next one is the same.
     last: usize,
     other: Vec<u8>,
     splices: Vec<fetch::Splice>,
-    /// Made at the first Fetch.
-    batch: Vec<u8>,
     request: fetch::Request,
 }
 
-impl Answers {
+impl<'r> Answers<'r> {
     /// `address` is where clients are told to go.
-    pub fn new(address: SocketAddr) -> Self {
-        let (produced, other, splices, batch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { address, produced, last: 0, other, splices, batch, request: fetch::Request::default() }
+    pub fn new(address: SocketAddr, records: &'r Records) -> Self {
+        let (produced, other, splices) = (Vec::new(), Vec::new(), Vec::new());
+        Self { address, records, produced, last: 0, other, splices, request: fetch::Request::default() }
     }
 
     /// The whole frame of the answer to a whole frame, in parts.
@@ -95,9 +94,9 @@ impl Answers {
         let bytes = &frame[4..];
         let header = RequestHeader::parse(Slices::one(&bytes)).map_err(io::Error::other)?;
         if header.api == ApiKey::Fetch {
-            let at = self.fetch(bytes, &header)?;
-            let (head, tail) = self.other.split_at(at.at);
-            return Ok([head, &self.batch[..at.len], tail]);
+            let (at, batch) = self.fetch(bytes, &header)?;
+            let (head, tail) = self.other.split_at(at);
+            return Ok([head, batch, tail]);
         }
         self.answer(bytes, &header)?;
         Ok([&self.other, &[], &[]])
@@ -128,11 +127,8 @@ impl Answers {
         Ok(answer)
     }
 
-    /// Writes the answer to a Fetch of one partition, and says where how much of the batch belongs in it.
-    fn fetch(&mut self, bytes: &[u8], header: &RequestHeader) -> io::Result<fetch::Splice> {
-        if self.batch.is_empty() {
-            self.batch = batch();
-        }
+    /// Writes the answer to a Fetch of one partition, and says where which records belong in it.
+    fn fetch(&mut self, bytes: &[u8], header: &RequestHeader) -> io::Result<(usize, &'r [u8])> {
         self.request.parse(Slices::one(&bytes), header.body, header.version).map_err(io::Error::other)?;
         let [asked] = &self.request.partitions[..] else {
             return Err(io::Error::other("a Fetch of more partitions than one, or of none"));
@@ -140,8 +136,7 @@ impl Answers {
         let TopicRef::Name(name) = &self.request.topics[asked.topic].topic else {
             return Err(io::Error::other("a Fetch of a topic without a name"));
         };
-        let there = asked.fetch_offset < RECORDS;
-        self.batch[..8].copy_from_slice(&asked.fetch_offset.to_be_bytes());
+        let (batch, end) = (self.records.at(asked.fetch_offset), self.records.end());
         self.splices.clear();
         let (version, correlation) = (header.version, header.correlation_id);
         let head = fetch::ResponseHead::default();
@@ -149,14 +144,14 @@ impl Answers {
             fetch::ResponseEncoder::begin(&mut self.other, &mut self.splices, version, correlation, &head, 1);
         encoder.topic(TopicName::Name(&bytes[name.clone()]), 1);
         encoder.partition(&fetch::PartitionResponse {
-            high_watermark: RECORDS,
-            last_stable_offset: RECORDS,
+            high_watermark: end,
+            last_stable_offset: end,
             log_start_offset: 0,
-            records_len: Some(if there { self.batch.len() } else { 0 }),
+            records_len: Some(batch.len()),
             ..fetch::PartitionResponse::error(asked.index, 0)
         });
         encoder.finish(&[]);
-        Ok(self.splices[0])
+        Ok((self.splices[0].at, batch))
     }
 
     fn answer(&mut self, bytes: &[u8], header: &RequestHeader) -> io::Result<()> {
@@ -171,7 +166,7 @@ impl Answers {
             match decode_request(api, version, body).map_err(io::Error::other)? {
                 Request::ApiVersions(_) => versions().into(),
                 Request::Metadata(request) => self.metadata(request),
-                Request::ListOffsets(request) => offsets(request),
+                Request::ListOffsets(request) => offsets(request, self.records.end()),
                 Request::InitProducerId(_) => InitProducerIdResponse::default().with_producer_id(ProducerId(1)).into(),
                 other => return Err(io::Error::other(format!("{} is not offered", other.api()))),
             }
@@ -212,11 +207,11 @@ fn partitions(name: &str) -> i32 {
     name.rsplit('-').next().and_then(|number| number.parse().ok()).filter(|number| *number > 0).unwrap_or(1)
 }
 
-/// The bounds of a log that is not there.
-fn offsets(request: ListOffsetsRequest) -> Response {
+/// The bounds of the log that is read.
+fn offsets(request: ListOffsetsRequest, end: i64) -> Response {
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
-            let offset = if asked.timestamp == BEGINNING { 0 } else { RECORDS };
+            let offset = if asked.timestamp == BEGINNING { 0 } else { end };
             ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index).with_offset(offset)
         });
         ListOffsetsTopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
@@ -231,11 +226,29 @@ fn versions() -> ApiVersionsResponse {
     ApiVersionsResponse::default().with_api_keys(OFFERED.into_iter().map(version).collect())
 }
 
-fn batch() -> Vec<u8> {
-    let mut builder = BatchBuilder::new();
-    let value = [b'v'; RECORD_SIZE];
-    (0..BATCH_RECORDS).for_each(|_| builder.push(None, Some(&value), &[], 0));
-    builder.finish()
+/// Records that are fetched: by default none. Each lies in memory of its own, as a broker's do.
+#[derive(Default)]
+pub struct Records(Vec<Vec<u8>>);
+
+impl Records {
+    pub fn made() -> Records {
+        let mut builder = BatchBuilder::new();
+        let value = [b'v'; RECORD_SIZE];
+        (0..BATCH_RECORDS).for_each(|_| builder.push(None, Some(&value), &[], 0));
+        let batch = builder.finish();
+        let at = |base_offset: i64| [&base_offset.to_be_bytes(), &batch[8..]].concat();
+        Records((0..RECORDS / BATCH_RECORDS).map(|number| at(number * BATCH_RECORDS)).collect())
+    }
+
+    /// The batch that holds this offset; empty beyond the end.
+    fn at(&self, offset: i64) -> &[u8] {
+        let number = usize::try_from(offset / BATCH_RECORDS).unwrap_or(usize::MAX);
+        self.0.get(number).map_or(&[], Vec::as_slice)
+    }
+
+    fn end(&self) -> i64 {
+        self.0.len() as i64 * BATCH_RECORDS
+    }
 }
 
 /// What a Produce request says before the records of its first partition, its correlation id left out; and the answer.
@@ -298,8 +311,10 @@ mod tests {
         body
     }
 
-    fn answers() -> Answers {
-        Answers::new("127.0.0.1:1234".parse().unwrap())
+    static NONE: Records = Records(Vec::new());
+
+    fn answers() -> Answers<'static> {
+        Answers::new("127.0.0.1:1234".parse().unwrap(), &NONE)
     }
 
     fn whole(parts: [&[u8]; 3]) -> Vec<u8> {
@@ -348,7 +363,8 @@ mod tests {
             body.extend((1_i32 << 20).to_be_bytes());
             frame(ApiKey::Fetch, 4, 3, &body)
         };
-        let mut answers = answers();
+        let records = Records::made();
+        let mut answers = Answers::new("127.0.0.1:1234".parse().unwrap(), &records);
         let parts = answers.to(&fetch(2_000)).unwrap();
         assert_eq!(parts[1][..8], 2_000_i64.to_be_bytes());
         assert!(parts[1].len() > 1_000_000 && parts[1].len() < 1 << 20);

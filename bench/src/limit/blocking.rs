@@ -1,15 +1,16 @@
-//! The blocking engine: a thread for each connection receives, writes, syncs and sends. Blocks of a pre-zeroed file are
-//! written in turn, past the page cache, so that a write changes no metadata.
+//! The raw loop: a thread for each connection receives, writes, syncs and sends. A pre-zeroed file is written from its
+//! beginning to its end and again, so that a write changes no metadata: past the page cache where it is synced.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Sync;
-use super::answers::{Answers, FRAME_MAX, frame_length, is_produce};
+use super::answers::{Answers, FRAME_MAX, Records, frame_length, is_produce};
 
 /// Direct I/O wants memory, lengths and positions in multiples of this.
 const BLOCK: usize = 4096;
@@ -17,9 +18,9 @@ const BLOCK: usize = 4096;
 const FILE_SIZE: usize = 64 << 20;
 
 /// Answers one connection until its client closes it.
-pub fn serve(mut connection: TcpStream, address: SocketAddr, ring: &Ring) -> io::Result<()> {
+pub fn serve(mut connection: TcpStream, address: SocketAddr, ring: &Ring, records: &Records) -> io::Result<()> {
     connection.set_nodelay(true)?;
-    let mut answers = Answers::new(address);
+    let mut answers = Answers::new(address, records);
     let mut received = vec![0; FRAME_MAX];
     let mut block = Block::default();
     let mut filled = 0;
@@ -73,7 +74,7 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Writes zeros over the whole file, so that later writes change no metadata, and opens it for direct I/O.
+    /// Writes zeros over the whole file, so that later writes change no metadata, and opens it to be written.
     pub fn new(path: &Path, sync: Sync) -> io::Result<Self> {
         let mut zeroed = File::create(path)?;
         let zeros = vec![0; 1 << 20];
@@ -81,17 +82,34 @@ impl Ring {
             zeroed.write_all(&zeros)?;
         }
         zeroed.sync_all()?;
-        let flags = if sync == Sync::Dsync { libc::O_DIRECT | libc::O_DSYNC } else { libc::O_DIRECT };
+        let flags = match sync {
+            Sync::Fdatasync => libc::O_DIRECT,
+            Sync::Dsync => libc::O_DIRECT | libc::O_DSYNC,
+            Sync::None => 0,
+        };
         let file = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
         Ok(Self { file, sync, next: AtomicUsize::new(0) })
     }
 
-    /// Writes whole blocks, and waits until they are on stable storage.
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let (needed, blocks) = (bytes.len() / BLOCK, FILE_SIZE / BLOCK);
+    /// Where so many bytes, which are whole blocks, are to be written.
+    pub(super) fn place(&self, length: usize) -> u64 {
+        let (needed, blocks) = (length / BLOCK, FILE_SIZE / BLOCK);
         // Where they would not fit before the end they start a little earlier: what they overwrite does not matter.
         let at = (self.next.fetch_add(needed, Ordering::Relaxed) % blocks).min(blocks - needed);
-        self.file.write_all_at(bytes, (at * BLOCK) as u64)?;
+        (at * BLOCK) as u64
+    }
+
+    pub(super) fn sync(&self) -> Sync {
+        self.sync
+    }
+
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
+    /// Writes whole blocks, and waits until they are on stable storage.
+    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, self.place(bytes.len()))?;
         if self.sync == Sync::Fdatasync {
             self.file.sync_data()?;
         }
@@ -100,7 +118,7 @@ impl Ring {
 }
 
 /// Memory for direct I/O.
-struct Block {
+pub(super) struct Block {
     memory: Vec<u8>,
     /// Where the aligned part begins.
     aligned: usize,
@@ -116,7 +134,7 @@ impl Default for Block {
 
 impl Block {
     /// The frame, up to the end of its last block.
-    fn filled_with(&mut self, frame: &[u8]) -> &[u8] {
+    pub(super) fn filled_with(&mut self, frame: &[u8]) -> &[u8] {
         let blocks = &mut self.memory[self.aligned..self.aligned + frame.len().next_multiple_of(BLOCK)];
         blocks[..frame.len()].copy_from_slice(frame);
         blocks
@@ -134,12 +152,13 @@ mod tests {
         let ring = Ring::new(&path, Sync::Fdatasync).unwrap();
         let mut block = Block::default();
         let longest = vec![b'x'; FRAME_MAX];
+        // The last of them would reach beyond the end by a block, and starts earlier.
+        ring.write(block.filled_with(b"first")).unwrap();
         for _ in 0..FILE_SIZE / FRAME_MAX {
             ring.write(block.filled_with(&longest)).unwrap();
         }
-        ring.write(block.filled_with(b"again")).unwrap();
         let written = std::fs::read(&path).unwrap();
-        assert_eq!((written.len(), &written[..6]), (FILE_SIZE, &b"againx"[..]));
+        assert_eq!((written.len(), &written[..5]), (FILE_SIZE, &b"first"[..]));
         assert!(written[BLOCK..].iter().all(|byte| *byte == b'x'));
     }
 

@@ -40,7 +40,7 @@ pub struct Generator {
     /// How long to measure [default: 30s; consume: until all is read]
     #[arg(long, value_name = "TIME", value_parser = units::period)]
     pub duration: Option<Duration>,
-    /// How long to run before that [default: 5s; consume, or with --records: 0]
+    /// How long to run before that [default: 5s; consume, and with --records: 0]
     #[arg(long, value_name = "TIME", value_parser = units::duration)]
     pub warm_up: Option<Duration>,
     /// End after so many records instead
@@ -67,7 +67,8 @@ pub struct Measured {
     /// Measure this process as the broker
     #[arg(long, value_name = "PID", conflicts_with = "start", value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Option<u32>,
-    /// Start the broker, wait until it listens (60 s), measure it, and stop it at the end
+    /// Start the broker, wait until it listens (60 s), measure it, and stop it at the end; the process that is started
+    /// must be the broker: cd DIR && exec BROKER
     #[arg(long, value_name = "COMMAND")]
     pub start: Option<String>,
     /// Where the broker's data lies: to count the flushes of that disk

@@ -8,7 +8,7 @@ use super::units;
 use crate::Error;
 use crate::plan::{Compression, Keys, Pace, Partitioner, Payload, Plan, Sizes};
 
-/// Keys are a table that is made once.
+/// The most keys that can be asked for. They are drawn, not kept.
 const KEYS_MAX: u64 = 10_000_000;
 /// Batches of a producer that a broker remembers for each partition: more under way could not be put in order.
 pub const IDEMPOTENT_IN_FLIGHT_MAX: u32 = 5;
@@ -38,7 +38,7 @@ pub struct ProduceOptions {
     /// Exponent of the keys' zipf distribution; 0 is uniform [default: 0]
     #[arg(long, value_name = "S", value_parser = skew)]
     pub key_skew: Option<f64>,
-    /// Where records without key go [default: sticky]
+    /// Where records without key go: a partition for each batch in turn, or for each record [default: sticky]
     #[arg(long, value_name = "HOW", conflicts_with = "keys")]
     pub partitioner: Option<PartitionerName>,
     /// Bytes that close a batch [default: 16K]
@@ -72,9 +72,7 @@ pub struct ProduceOptions {
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
 pub enum PartitionerName {
-    /// A partition for each batch, in turn
     Sticky,
-    /// A partition for each record, in turn
     RoundRobin,
 }
 

@@ -22,7 +22,7 @@ const NS_PER_SECOND: u64 = 1_000_000_000;
 pub struct Totals {
     pub acknowledged: u64,
     pub received: u64,
-    /// Records of this run that consumers have received, all subscriptions together.
+    /// Records of this run's load that consumers have received, all subscriptions together, each once.
     pub arrived: u64,
     pub lost_to_retention: u64,
 }
@@ -63,7 +63,7 @@ impl<'w> Collector<'w> {
         self.totals.acknowledged += tally.produced.records;
         self.totals.received += tally.consumed.records;
         self.totals.lost_to_retention += tally.consumed.lost_to_retention;
-        self.totals.arrived += tally.end_to_end.histogram().map_or(0, |histogram| histogram.len());
+        self.totals.arrived += tally.arrived;
         let pending = self.pending.entry(second.max(self.next)).or_default();
         add(&mut pending.tally, &tally);
         let share = pending.shares.entry(thread).or_default();
@@ -116,8 +116,8 @@ impl<'w> Collector<'w> {
 
 fn described(second: u32, tally: &Tally) -> Second {
     let latencies = [&tally.end_to_end, &tally.scheduled, &tally.sent];
-    let main = latencies.into_iter().find_map(Latencies::histogram);
-    let at = |quantile| main.map_or(0, |histogram| histogram.value_at_quantile(quantile));
+    let main = latencies.into_iter().find(|latencies| latencies.histogram().is_some());
+    let at = |quantile| main.and_then(|latencies| latencies.percentile(quantile));
     Second {
         second,
         produced: tally.produced.records,
@@ -125,7 +125,7 @@ fn described(second: u32, tally: &Tally) -> Second {
         p50_ns: at(0.5),
         p99_ns: at(0.99),
         p999_ns: at(0.999),
-        max_ns: main.map_or(0, |histogram| histogram.max()),
+        max_ns: main.and_then(Latencies::histogram).map_or(0, |histogram| histogram.max()),
         late_max_ns: tally.late.histogram().map_or(0, |histogram| histogram.max()),
         in_flight: tally.in_flight,
         ..Second::default()
@@ -136,6 +136,7 @@ fn described(second: u32, tally: &Tally) -> Second {
 pub fn add(sum: &mut Tally, other: &Tally) {
     add_counts(&mut sum.produced, &other.produced);
     add_counts(&mut sum.consumed, &other.consumed);
+    sum.arrived += other.arrived;
     sum.brought += other.brought;
     sum.given_up += other.given_up;
     sum.scheduled.add(&other.scheduled);
@@ -203,6 +204,9 @@ mod tests {
         let near = |told: u64, exact: u64| told.abs_diff(exact) <= exact / 500;
         assert!(near(collector.last_lag_ns, 200_000), "{}", collector.last_lag_ns);
         assert_eq!(collector.series.len(), 4);
+        let medians: Vec<_> = collector.series.iter().map(|second| second.p50_ns.is_some()).collect();
+        assert_eq!(medians, [false, false, false, true], "of 30, 105, 0 and 200 samples half must be 100");
+        assert!(collector.series.iter().all(|second| second.p99_ns.is_none()));
         let sums: Vec<(u32, u64)> = told.0.iter().map(|told| (told.0, told.1)).collect();
         assert_eq!(sums, [(0, 30), (1, 105), (2, 0), (3, 200)]);
         assert!(near(told.0[1].2, 100_000) && told.0[2].2 == 0);

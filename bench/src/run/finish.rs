@@ -6,9 +6,9 @@ use super::collect::add;
 use super::load::Driven;
 use crate::Error;
 use crate::cost::machine;
-use crate::drive::{self, Tally};
+use crate::drive::{self, Setup, Tally, TargetId, ThreadEnd};
 use crate::outcome::{Counts, Generator, LatencySet, Outcome, SCHEMA, ThreadShare, Verdict, Verification};
-use crate::plan::{Pace, Plan};
+use crate::plan::{Pace, Plan, Topics};
 use crate::stop::Stop;
 use crate::verify;
 
@@ -33,14 +33,20 @@ pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &St
         (None, None) if totals.received + acknowledged > 0 && ended <= plan.warm_up => {
             Some("it was over before the warm-up was, so nothing was measured".to_owned())
         }
-        (None, None) if left_behind => Some("not everything acknowledged arrived in time at the consumers".to_owned()),
-        (None, None) => None,
+        (None, None) => left_behind.or_else(|| {
+            let behind = plan.consume.is_some() && totals.lost_to_retention == 0 && is_behind(&ends);
+            behind.then(|| "consumers have not read up to what was acknowledged last".to_owned())
+        }),
     };
     let seconds = measured_seconds(plan, ended);
     let (ledgers, received): (Vec<_>, Vec<_>) = ends.into_iter().map(|end| (end.ledger, end.received)).unzip();
     let verification = match plan.produce {
         Some(_) => verify::read_back(&setup, ledgers, &received, stop),
-        None => only_read(&verify::verdict::sums(&ledgers, &received), measured.consumed.records),
+        None => {
+            let there = incomplete.is_none().then(|| records_there(&setup)).flatten();
+            let there = there.map(|there| there.saturating_sub(totals.lost_to_retention));
+            only_read(plan, &verify::verdict::sums(&ledgers, &received), totals.received, there)
+        }
     };
     let latency = LatencySet {
         scheduled: measured.scheduled.summary(),
@@ -50,6 +56,7 @@ pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &St
         end_to_end: measured.end_to_end.summary(),
     };
     let rate_kept = rate_kept(plan, &measured, seconds, last_lag_ns).filter(|_| incomplete.is_none());
+    let shares = whole_seconds(plan, ended, shares);
     let limit = drive::judge(&shares, plan, &latency, rate_kept, Some(&cost));
     Ok(Outcome {
         schema: SCHEMA,
@@ -76,11 +83,36 @@ pub fn outcome(plan: &Plan, driven: Driven, filled: Vec<Verification>, stop: &St
     })
 }
 
-/// A reader has nothing to look up, but it has computed the CRC of every batch.
-fn only_read(sums: &Verification, records: u64) -> Verification {
-    let (verdict, reason) = match sums.changed + sums.duplicated + sums.reordered {
-        0 => (Verdict::Not, format!("nothing was produced; the batches of {records} records had their CRC")),
-        _ => (Verdict::Failed, "batches are not those that their CRC was made of".to_owned()),
+/// Whether consumers have not come to the last acknowledged batch of a target; counts alone could be those of others.
+fn is_behind(ends: &[ThreadEnd]) -> bool {
+    let up_to = |target: TargetId| ends.iter().filter_map(move |end| end.received.up_to.get(&target)).max();
+    let is_read = |(target, offset): (TargetId, i64)| up_to(target).is_some_and(|up_to| *up_to > offset);
+    !ends.iter().flat_map(|end| end.ledger.last_offsets()).all(is_read)
+}
+
+/// How many records a reading of the run's own topics must bring: each offset there holds one.
+fn records_there(setup: &Setup) -> Option<u64> {
+    let plan = &setup.plan;
+    let consume = plan.consume.as_ref().filter(|_| plan.reads_at_rest())?;
+    let Topics::Own { .. } = plan.topics else { return None };
+    let ends = setup.targets.iter().zip(&setup.consume_from);
+    let once: u64 = ends.map(|(target, from)| u64::try_from(target.first_offset - from).unwrap_or(0)).sum();
+    Some(once * u64::from(consume.passes) * u64::from(consume.subscriptions))
+}
+
+/// A reader has nothing to look up, but it has computed the CRC of every batch. `there` is what it should have read, if
+/// that is known.
+fn only_read(plan: &Plan, sums: &Verification, records: u64, there: Option<u64>) -> Verification {
+    // Others may leave gaps in their topics: by compaction, or by transactions.
+    let gaps = if matches!(plan.topics, Topics::Own { .. }) { sums.gaps } else { 0 };
+    let (verdict, reason) = if sums.changed + sums.duplicated + sums.reordered > 0 {
+        (Verdict::Failed, "batches are not those that their CRC was made of".to_owned())
+    } else if gaps > 0 {
+        (Verdict::Failed, format!("no batch holds {gaps} of the offsets"))
+    } else if let Some(there) = there.filter(|there| *there != records) {
+        (Verdict::Failed, format!("{records} records were read, where {there} are"))
+    } else {
+        (Verdict::Not, format!("nothing was produced; the batches of {records} records had their CRC"))
     };
     Verification { verdict, reason: Some(reason), ..sums.clone() }
 }
@@ -136,6 +168,14 @@ fn with_rates(counts: Counts, seconds: f64) -> Counts {
     Counts { records_per_second: rate(counts.records), bytes_per_second: rate(counts.bytes), ..counts }
 }
 
+/// Leaves out the second in which the run ended, unless there is no other: threads were idle for the rest of it.
+fn whole_seconds(plan: &Plan, ended: Duration, mut shares: Vec<Vec<ThreadShare>>) -> Vec<Vec<ThreadShare>> {
+    let first = plan.warm_up.as_secs() + u64::from(plan.warm_up.subsec_nanos() > 0);
+    let whole = usize::try_from(ended.as_secs().saturating_sub(first)).unwrap_or(usize::MAX);
+    shares.truncate(whole.max(1));
+    shares
+}
+
 /// Of each thread, over the seconds in which it had something to say.
 fn averages(seconds: &[Vec<ThreadShare>]) -> Vec<ThreadShare> {
     let threads = seconds.iter().map(Vec::len).max().unwrap_or(0);
@@ -169,6 +209,7 @@ pub fn rfc_3339(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::Ledger;
 
     #[test]
     fn times_are_written_as_dates() {
@@ -207,6 +248,38 @@ mod tests {
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 3_100_000_000), Some(false));
         plan.produce.as_mut().unwrap().pace = Pace::Closed;
         assert_eq!(rate_kept(&plan, &counts(10_000, 0), 10.0, 5_000), None);
+    }
+
+    #[test]
+    fn consumers_must_come_to_what_was_acknowledged_last() {
+        let mut ends = [ThreadEnd::empty(), ThreadEnd::empty()];
+        assert!(!is_behind(&ends));
+        ends[0].ledger = Ledger::new(2, 10);
+        ends[0].ledger.acknowledged(1, 0, 5, 0, 3);
+        assert!(is_behind(&ends));
+        ends[1].received.up_to.insert(1, 5);
+        assert!(is_behind(&ends));
+        ends[1].received.up_to.insert(1, 8);
+        assert!(!is_behind(&ends));
+    }
+
+    #[test]
+    fn a_reading_of_the_runs_own_topic_must_bring_all_of_it() {
+        let own = Plan::new("consume", "h:1");
+        let others = Plan { topics: Topics::Existing(vec!["t".to_owned()]), ..own.clone() };
+        let (right, gaps) = (Verification::default(), Verification { gaps: 2, ..Verification::default() });
+        assert_eq!(only_read(&own, &right, 10, Some(10)).verdict, Verdict::Not);
+        assert_eq!(only_read(&own, &right, 9, Some(10)).verdict, Verdict::Failed);
+        assert_eq!(only_read(&own, &gaps, 10, Some(10)).verdict, Verdict::Failed);
+        assert_eq!(only_read(&others, &gaps, 10, None).verdict, Verdict::Not);
+    }
+
+    #[test]
+    fn the_second_in_which_a_run_ends_says_little() {
+        let mut plan = Plan::new("produce", "h:1");
+        plan.warm_up = Duration::from_millis(1_500);
+        let left = |millis| whole_seconds(&plan, Duration::from_millis(millis), vec![Vec::new(); 4]).len();
+        assert_eq!((left(2_300), left(4_999), left(5_000), left(9_000)), (1, 2, 3, 4));
     }
 
     #[test]

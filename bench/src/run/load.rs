@@ -1,6 +1,6 @@
 //! The load itself: threads are started, what they count is collected, and consumers are told when to end.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -9,23 +9,21 @@ use super::collect::{Collector, Totals};
 use super::targets::{self, Places};
 use crate::Error;
 use crate::admin::Cluster;
-use crate::batch::stamp::STAMP_LEN;
-use crate::clock::{Epoch, Nanos};
+use crate::clock::Nanos;
 use crate::cost::{Meter, cpu_seconds};
 use crate::drive::{self, Running, Setup, ThreadEnd};
 use crate::outcome::{Cost, Second, ThreadShare};
-use crate::plan::{Plan, Sizes};
+use crate::plan::Plan;
 use crate::stop::Stop;
 
-/// From the start of the threads to the epoch; and for each connection, which takes its time to be made.
-const START_DELAY: Duration = Duration::from_millis(200);
-const START_DELAY_EACH: Duration = Duration::from_micros(500);
 /// How long the next interval is waited for before the clock is looked at again.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// A broker has settled this long after its last answer.
 const SETTLE: Duration = Duration::from_millis(500);
 /// How long consumers may take to receive what was acknowledged by the end of the load.
 const CATCH_UP_MAX: Duration = Duration::from_secs(10);
+/// How long nothing may arrive where records are there to be read.
+const NOTHING_NEW_MAX: Duration = Duration::from_secs(30);
 
 /// What is left of a load.
 pub struct Driven {
@@ -33,8 +31,8 @@ pub struct Driven {
     pub ends: Vec<ThreadEnd>,
     /// Why a thread ended before its time.
     pub failure: Option<Error>,
-    /// Acknowledged records had not arrived when consumers were told to end.
-    pub left_behind: bool,
+    /// Why consumers were told to end before they had all that they were to have.
+    pub left_behind: Option<String>,
     pub totals: Totals,
     pub series: Vec<Second>,
     pub last_lag_ns: u64,
@@ -58,7 +56,7 @@ pub fn setup(cluster: &mut Cluster, plan: &Plan, places: Places, run: u32) -> Re
     Ok(Setup {
         plan: plan.clone(),
         run,
-        epoch: Epoch::after(Duration::ZERO),
+        epoch: OnceLock::new(),
         targets,
         brokers: cluster.brokers().clone(),
         producer_ids,
@@ -70,17 +68,15 @@ pub fn setup(cluster: &mut Cluster, plan: &Plan, places: Places, run: u32) -> Re
 }
 
 /// Runs the load to its end.
-pub fn drive(mut setup: Setup, watch: &mut dyn Watch, stop: &Stop) -> Result<Driven, Error> {
+pub fn drive(setup: Setup, watch: &mut dyn Watch, stop: &Stop) -> Result<Driven, Error> {
     let plan = setup.plan.clone();
     let own_cpu_seconds = || cpu_seconds(std::process::id()).unwrap_or(0.0);
     let mut meter = Meter::start(&plan.broker)?;
     let has_process = meter.has_process();
     let own_cpu_before = own_cpu_seconds();
-    let connections = u32::try_from(targets::connections(&plan, setup.brokers.len())).unwrap_or(u32::MAX);
-    setup.epoch = Epoch::after(START_DELAY + START_DELAY_EACH.saturating_mul(connections));
     let setup = Arc::new(setup);
-    watch.begins(&plan, setup.epoch.wall_ms(Nanos(0)));
     let running = drive::start(Arc::clone(&setup), stop.clone())?;
+    watch.begins(&plan, setup.epoch().wall_ms(Nanos(0)));
     let mut collector = Collector::new(&plan, watch);
     let mut ending = Ending::new(&plan);
     let take = |collector: &mut Collector| match running.next(PATIENCE) {
@@ -93,7 +89,7 @@ pub fn drive(mut setup: Setup, watch: &mut dyn Watch, stop: &Stop) -> Result<Dri
     };
     while !running.is_over() {
         take(&mut collector);
-        let now = setup.epoch.now();
+        let now = setup.epoch().now();
         collector.tell(now, &mut meter);
         if ending.is_due(now, &running, &collector.totals, stop) {
             running.end_consumers();
@@ -128,13 +124,15 @@ pub fn drive(mut setup: Setup, watch: &mut dyn Watch, stop: &Stop) -> Result<Dri
 struct Ending<'p> {
     plan: &'p Plan,
     producers_done: Option<Nanos>,
+    /// What had been received, and since when it has been no more.
+    received: (u64, Nanos),
     asked: bool,
-    left_behind: bool,
+    left_behind: Option<String>,
 }
 
 impl<'p> Ending<'p> {
     fn new(plan: &'p Plan) -> Self {
-        Ending { plan, producers_done: None, asked: false, left_behind: false }
+        Ending { plan, producers_done: None, received: (0, Nanos(0)), asked: false, left_behind: None }
     }
 
     /// True once.
@@ -143,13 +141,14 @@ impl<'p> Ending<'p> {
             return false;
         }
         self.asked = match self.plan.produce {
-            None => stop.signal().is_some() || self.has_read(now, totals),
+            None => stop.signal().is_some() || self.has_read(now, totals) || self.has_stalled(now, totals),
             Some(_) if !running.producers_are_done() => false,
             Some(_) => {
                 let done = *self.producers_done.get_or_insert(now);
                 let out_of_patience = now.0 - done.0 >= nanos(CATCH_UP_MAX);
                 let all = self.has_everything_arrived(totals);
-                self.left_behind = out_of_patience && !all;
+                let behind = "not everything acknowledged arrived in time at the consumers";
+                self.left_behind = (out_of_patience && !all).then(|| behind.to_owned());
                 all || out_of_patience || stop.signal().is_some()
             }
         };
@@ -161,24 +160,47 @@ impl<'p> Ending<'p> {
         !in_time || self.plan.records.is_some_and(|records| totals.received >= records)
     }
 
+    /// Whether nothing comes any more, where no time is set for the reading.
+    fn has_stalled(&mut self, now: Nanos, totals: &Totals) -> bool {
+        let received = totals.received + totals.lost_to_retention;
+        if received != self.received.0 || self.plan.duration.is_some() {
+            self.received = (received, now);
+        }
+        let stalled = now.0 - self.received.1.0 >= nanos(NOTHING_NEW_MAX);
+        let why = || format!("nothing new arrived for {} s, and not all was read", NOTHING_NEW_MAX.as_secs());
+        self.left_behind = stalled.then(why);
+        stalled
+    }
+
     fn has_everything_arrived(&self, totals: &Totals) -> bool {
         let subscriptions = self.plan.consume.as_ref().map_or(0, |consume| u64::from(consume.subscriptions));
-        let arrived = if is_stamped(self.plan) { totals.arrived } else { totals.received };
-        arrived + totals.lost_to_retention >= totals.acknowledged * subscriptions
+        totals.arrived + totals.lost_to_retention >= totals.acknowledged * subscriptions
     }
-}
-
-/// Whether all values have room for a stamp.
-fn is_stamped(plan: &Plan) -> bool {
-    let smallest = plan.produce.as_ref().map(|produce| match &produce.sizes {
-        Sizes::Fixed(size) => *size,
-        Sizes::Uniform { min, .. } => *min,
-        Sizes::Normal { .. } => 0,
-        Sizes::Weighted(sizes) => sizes.iter().map(|(size, _)| *size).min().unwrap_or(0),
-    });
-    smallest.is_some_and(|smallest| smallest as usize >= STAMP_LEN)
 }
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_that_brings_nothing_has_an_end() {
+        let mut plan = Plan::new("consume", "h:1");
+        plan.duration = None;
+        let stalled = |plan: &Plan, at: &[(u64, u64)]| {
+            let mut ending = Ending::new(plan);
+            let mut step = |&(seconds, received): &(u64, u64)| {
+                let totals = Totals { received, ..Totals::default() };
+                ending.has_stalled(Nanos(seconds * 1_000_000_000), &totals)
+            };
+            at.iter().map(&mut step).collect::<Vec<_>>()
+        };
+        assert_eq!(stalled(&plan, &[(1, 0), (5, 10), (34, 10), (35, 10)]), [false, false, false, true]);
+        assert_eq!(stalled(&plan, &[(5, 10), (34, 11), (63, 11)]), [false, false, false]);
+        plan.duration = Some(Duration::from_secs(100));
+        assert_eq!(stalled(&plan, &[(5, 10), (90, 10)]), [false, false], "it waits for others");
+    }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Error;
+use crate::children;
 use crate::stop::Stop;
 
 /// How long it may take until it listens.
@@ -38,10 +39,9 @@ impl Started {
         let io = |source| Error::Io { what: format!("start `{command}`"), source };
         let log = unnamed_file().map_err(io)?;
         let (out, err) = (log.try_clone().map_err(io)?, log.try_clone().map_err(io)?);
-        // `exec`: the process is the broker itself, not a shell around it.
         let mut shell = Command::new("/bin/sh");
-        shell.arg("-c").arg(format!("exec {command}")).stdin(Stdio::null()).stdout(out).stderr(err);
-        let child = shell.spawn().map_err(io)?;
+        shell.arg("-c").arg(script(command)).stdin(Stdio::null()).stdout(out).stderr(err);
+        let child = children::spawn(&mut shell).map_err(io)?;
         let mut started = Started { child, log };
         started.await_listening(command, servers, stop)?;
         Ok(started)
@@ -57,7 +57,12 @@ impl Started {
         while !servers.iter().any(|server| accepts(server)) {
             let ended = self.child.try_wait().ok().flatten();
             let reason = if let Some(status) = ended {
-                format!("it ended ({status}) before it listened{}", self.said())
+                const NOT_FOUND: i32 = 127;
+                let hint = match status.code() {
+                    Some(NOT_FOUND) => "\nafter `cd` and the like, write `exec` before the broker",
+                    _ => "",
+                };
+                format!("it ended ({status}) before it listened{}{hint}", self.said())
             } else if stop.signal().is_some() {
                 "a signal ended the wait for it to listen".to_owned()
             } else if Instant::now() >= deadline {
@@ -100,11 +105,18 @@ impl Drop for Started {
             if Instant::now() >= deadline {
                 let _ = self.child.kill();
                 let _ = self.child.wait();
-                return;
+                break;
             }
             sleep(LOOK);
         }
+        children::forget(&self.child);
     }
+}
+
+/// The process is to be the broker itself, not a shell around it: the one is measured, the other costs nothing.
+fn script(command: &str) -> String {
+    let is_given = command.split_whitespace().any(|word| word == "exec");
+    if is_given { command.to_owned() } else { format!("exec {command}") }
 }
 
 fn accepts(server: &str) -> bool {
@@ -134,6 +146,15 @@ mod tests {
         let command = "sh -c 'echo no disk here >&2; exit 3'";
         let error = Started::start(command, &[free()], &Stop::default()).err().unwrap().to_string();
         assert!(error.contains("exit status: 3") && error.contains("no disk here"), "{error}");
+    }
+
+    #[test]
+    fn a_directory_can_be_gone_to_before_the_broker_starts() {
+        let said = |command| Started::start(command, &[free()], &Stop::default()).err().unwrap().to_string();
+        let gone = said("cd / && exec sh -c 'pwd; exit 3'");
+        assert!(gone.contains("exit status: 3") && gone.ends_with("/"), "{gone}");
+        let forgotten = said("cd / && sh -c 'pwd; exit 3'");
+        assert!(forgotten.contains("write `exec` before the broker"), "{forgotten}");
     }
 
     #[test]

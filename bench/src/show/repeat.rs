@@ -23,8 +23,8 @@ pub fn command(plan: &Plan) -> String {
     line.topics(&plan.topics);
     line.option("records", plan.records);
     line.option("duration", plan.duration.filter(|_| plan.duration != usual.duration).map(time));
-    let usual_warm_up = if plan.records.is_some() { Duration::ZERO } else { usual.warm_up };
-    line.unless(plan.warm_up == usual_warm_up, "warm-up", time(plan.warm_up));
+    let warm_up = if plan.records.is_some() { Duration::ZERO } else { usual.warm_up };
+    line.unless(plan.warm_up == warm_up, "warm-up", time(plan.warm_up));
     line.option("threads", plan.threads);
     line.unless(plan.memory_max == usual.memory_max, "memory", plan.memory_max);
     line.unless(plan.seed == usual.seed, "seed", plan.seed);

@@ -24,7 +24,7 @@ pub fn rows(outcome: &Outcome) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     let mut row = |name: &str, figures: String| rows.push((name.to_owned(), figures));
     if let Some(counts) = &outcome.produced {
-        row(produced_name(outcome), throughput(counts));
+        row(produced_name(outcome), throughput(counts, ""));
         let left = [(counts.failed, "refused"), (counts.unsent, "not sent in time")];
         let left: Vec<_> = left.iter().filter(|(records, _)| *records > 0).collect();
         if !left.is_empty() {
@@ -38,7 +38,7 @@ pub fn rows(outcome: &Outcome) -> Vec<(String, String)> {
             0 => String::new(),
             records => format!("; {} lost to retention", some(records, "record")),
         };
-        row("consumed", throughput(counts) + &lost);
+        row("consumed", throughput(counts, " of batches") + &lost);
     }
     let latency = &outcome.latency;
     let latencies = [
@@ -76,9 +76,9 @@ fn produced_name(outcome: &Outcome) -> &'static str {
     }
 }
 
-fn throughput(counts: &Counts) -> String {
+fn throughput(counts: &Counts, of: &str) -> String {
     let mut text =
-        format!("{} records/s ({}/s)", number(counts.records_per_second), bytes(counts.bytes_per_second as u64));
+        format!("{} records/s ({}/s{of})", number(counts.records_per_second), bytes(counts.bytes_per_second as u64));
     if counts.records > 0 && counts.records_per_second > 0.0 {
         let seconds = counts.records as f64 / counts.records_per_second;
         text += &format!(", {} requests/s", number(counts.requests as f64 / seconds));
@@ -183,9 +183,16 @@ pub fn verification(found: &Verification, is_asked: bool) -> (&'static str, Stri
     let acknowledged = some(found.acknowledged, "acknowledged record");
     match found.verdict {
         Verdict::Verified => {
-            ("verified", format!("{acknowledged}: all there, once, in order, unchanged{}", doubts(found)))
+            let there = match reason {
+                Some(reason) => format!("{reason}; the others are all there"),
+                None => "all there".to_owned(),
+            };
+            ("verified", format!("{acknowledged}: {there}, once, in order, unchanged{}", doubts(found)))
         }
-        Verdict::Failed => ("VERIFICATION FAILED", format!("of {acknowledged}: {}{}", faults(found), doubts(found))),
+        Verdict::Failed => {
+            let reason = reason.map(|reason| format!("{reason}; ")).unwrap_or_default();
+            ("VERIFICATION FAILED", format!("{reason}of {acknowledged}: {}{}", faults(found), doubts(found)))
+        }
         Verdict::Partly => {
             let reason = reason.map(|reason| format!("{reason}; ")).unwrap_or_default();
             ("PARTLY VERIFIED", format!("{reason}of {acknowledged}: {}{}", faults(found), doubts(found)))
@@ -228,6 +235,9 @@ fn doubts(found: &Verification) -> String {
 pub fn notes(outcome: &Outcome) -> Vec<String> {
     let mut notes = Vec::new();
     let plan = outcome.plan.as_ref();
+    if outcome.incomplete.is_some() && outcome.seconds == 0.0 {
+        notes.push("the run ended before its warm-up did: nothing of it is in these figures".to_owned());
+    }
     if outcome.consumed.is_some() {
         notes.push("partitions are assigned to consumers for good: no group, no commits".to_owned());
     }

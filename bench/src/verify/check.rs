@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 
-use duramen_wire::batch::TimestampType;
+use duramen_wire::batch::{Compression, TimestampType};
 
 use super::ledger::Entry;
 use crate::client::fetch::Batch;
@@ -27,8 +27,8 @@ pub struct Found {
     /// Below the log's start, but a consumer of the run had read them.
     pub removed_after_reading: u64,
     pub in_doubt_found: u64,
-    /// In batches that have the broker's timestamps, so that their CRC is not the producer's.
-    pub restamped: u64,
+    /// In batches into which the broker put its own timestamps or compression, so that their CRC is not the producer's.
+    pub rewritten: u64,
 }
 
 impl AddAssign for Found {
@@ -42,7 +42,7 @@ impl AddAssign for Found {
         self.removed += other.removed;
         self.removed_after_reading += other.removed_after_reading;
         self.in_doubt_found += other.in_doubt_found;
-        self.restamped += other.restamped;
+        self.rewritten += other.rewritten;
     }
 }
 
@@ -56,6 +56,8 @@ pub struct Checker {
     expected: i64,
     /// Up to where a consumer of the run has read.
     read_up_to: i64,
+    /// That of the batches that were sent.
+    compression: Compression,
     /// CRC and records of batches in doubt, and how many there are of each.
     in_doubt: BTreeMap<(u32, u32), u32>,
     /// CRC and records of all entries, made when it is first asked for.
@@ -65,13 +67,28 @@ pub struct Checker {
 
 impl Checker {
     /// `from` is the partition's end before the run; nothing below it is looked at.
-    pub fn new(mut entries: Vec<Entry>, in_doubt: &[(u32, u32)], from: i64, read_up_to: i64) -> Checker {
+    pub fn new(mut entries: Vec<Entry>, in_doubt: &[(u32, u32)], from: i64, compression: Compression) -> Checker {
         // Those of each thread are in order, so runs are merged.
         entries.sort_by_key(|entry| entry.base_offset);
         let mut doubts = BTreeMap::new();
         in_doubt.iter().for_each(|doubt| *doubts.entry(*doubt).or_insert(0) += 1);
         let found = Found::default();
-        Checker { entries, next: 0, expected: from, read_up_to, in_doubt: doubts, known: None, found }
+        Checker {
+            entries,
+            next: 0,
+            expected: from,
+            read_up_to: from,
+            compression,
+            in_doubt: doubts,
+            known: None,
+            found,
+        }
+    }
+
+    /// A consumer of the run has read up to here, and looked for itself.
+    pub fn was_read_up_to(mut self, offset: i64) -> Self {
+        self.read_up_to = offset;
+        self
     }
 
     /// The offset to read next.
@@ -112,15 +129,11 @@ impl Checker {
         }
         self.found.gaps += offset.abs_diff(self.expected);
         self.expected = batch.end().max(offset + 1);
-        let entry = self.entry_at(offset);
-        if batch.header.timestamp_type() == TimestampType::LogAppendTime && batch.is_whole() {
-            self.found.restamped += records;
-            return;
-        }
-        match entry {
+        match self.entry_at(offset) {
             Some(entry) if batch.is_whole() && entry.crc == batch.crc && u64::from(entry.records) == records => {
                 self.found.right += records;
             }
+            Some(_) if batch.is_whole() && self.is_rewritten(batch) => self.found.rewritten += records,
             Some(entry) => self.found.changed += u64::from(entry.records),
             None if !batch.is_whole() => self.found.changed += records,
             None => self.unknown(batch.crc, records),
@@ -141,6 +154,12 @@ impl Checker {
             self.found.changed += u64::from(entry.records);
         }
         self.found
+    }
+
+    /// Whether a broker's settings, not a fault, may have made another batch of it.
+    fn is_rewritten(&self, batch: &Batch) -> bool {
+        let has_own_time = batch.header.timestamp_type() == TimestampType::LogAppendTime;
+        has_own_time || batch.header.compression().is_ok_and(|compression| compression != self.compression)
     }
 
     /// A batch that the ledger does not have at its offset.
@@ -206,7 +225,7 @@ mod tests {
     }
 
     fn check(log: &[Vec<u8>], entries: Vec<Entry>, in_doubt: &[(u32, u32)]) -> Found {
-        let mut checker = Checker::new(entries, in_doubt, 0, 0);
+        let mut checker = Checker::new(entries, in_doubt, 0, Compression::None);
         for batch in Batches::new(&log.concat()) {
             checker.batch(&batch.unwrap());
         }
@@ -264,6 +283,22 @@ mod tests {
     }
 
     #[test]
+    fn what_the_broker_wrote_anew_is_told_apart_from_what_it_broke() {
+        const ATTRIBUTES_LOW: usize = 22;
+        const LOG_APPEND_TIME: u8 = 1 << 3;
+        const ZSTD: u8 = 4;
+        for attributes in [LOG_APPEND_TIME, ZSTD] {
+            let (mut log, entries) = log(&[3, 4]);
+            log[1][ATTRIBUTES_LOW] |= attributes;
+            let broken = Found { right: 3, changed: 4, ..Found::default() };
+            assert_eq!(check(&log, entries.clone(), &[]), broken);
+            let crc = crc32c::crc32c(&log[1][21..]);
+            log[1][17..21].copy_from_slice(&crc.to_be_bytes());
+            assert_eq!(check(&log, entries, &[]), Found { right: 3, rewritten: 4, ..Found::default() });
+        }
+    }
+
+    #[test]
     fn swapped_batches_are_changed() {
         let (log, entries) = log(&[3, 3]);
         let log = [moved(&log[1], 0), moved(&log[0], 3)];
@@ -285,7 +320,7 @@ mod tests {
     fn what_retention_removed_is_told_and_not_missing() {
         let (log, entries) = log(&[3, 4, 5]);
         let removed = |read_up_to| {
-            let mut checker = Checker::new(entries.clone(), &[], 0, read_up_to);
+            let mut checker = Checker::new(entries.clone(), &[], 0, Compression::None).was_read_up_to(read_up_to);
             checker.starts_at(7);
             Batches::new(&log[2]).for_each(|batch| checker.batch(&batch.unwrap()));
             checker.end()

@@ -97,6 +97,12 @@ impl Ledger {
         self.records
     }
 
+    /// The highest offset of each target that began an acknowledged batch.
+    pub fn last_offsets(&self) -> impl Iterator<Item = (TargetId, i64)> {
+        let last = |target: &Acknowledged| target.last.values().max().copied();
+        (0..).zip(&self.targets).filter_map(move |(id, target)| Some((id, last(target)?)))
+    }
+
     /// Records beyond what a ledger holds.
     pub fn unverified(&self) -> u64 {
         self.unverified
@@ -150,7 +156,7 @@ pub struct Received {
     pub changed: u64,
     /// Offsets between one batch and the next that no batch holds.
     pub gaps: u64,
-    /// The next offset, of each target.
+    /// Up to where all was read, of each target.
     pub up_to: BTreeMap<TargetId, i64>,
 }
 

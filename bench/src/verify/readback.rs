@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use duramen_wire::api::ApiKey;
+use duramen_wire::batch::Compression;
+
 use super::check::Checker;
 use super::ledger::Doubt;
 use super::verdict;
@@ -14,7 +17,6 @@ use crate::client::fetch::{self, Batches, Head, Session, Wanted};
 use crate::drive::{Setup, Target, TargetId};
 use crate::outcome::Verification;
 use crate::stop::Stop;
-use duramen_wire::api::ApiKey;
 
 /// How long a broker that went away is waited for, and ends that lag behind their acknowledgements.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -61,11 +63,13 @@ fn checkers(setup: &Setup, ledgers: &mut [Ledger], received: &[Received]) -> Vec
     let doubts: Vec<Doubt> = ledgers.iter_mut().flat_map(Ledger::take_doubts).collect();
     let mut by_target: BTreeMap<TargetId, Vec<(u32, u32)>> = BTreeMap::new();
     doubts.iter().for_each(|doubt| by_target.entry(doubt.target).or_default().push((doubt.crc, doubt.records)));
+    let produce = setup.plan.produce.as_ref();
+    let compression = produce.map_or(Compression::None, |produce| produce.compression.into());
     let checker = |(id, target): (TargetId, &Target)| {
         let entries = ledgers.iter_mut().flat_map(|ledger| ledger.take(id)).collect();
         let read_up_to = received.iter().filter_map(|received| received.up_to.get(&id)).max().copied().unwrap_or(-1);
         let in_doubt = by_target.get(&id).map_or(&[][..], Vec::as_slice);
-        Checker::new(entries, in_doubt, target.first_offset, read_up_to)
+        Checker::new(entries, in_doubt, target.first_offset, compression).was_read_up_to(read_up_to)
     };
     (0..).zip(&setup.targets).map(checker).collect()
 }

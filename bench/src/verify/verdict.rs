@@ -56,8 +56,8 @@ fn of_found(plan: &Plan, verification: &Verification, found: &Found) -> (Verdict
     if no_answers {
         return (Verdict::Not, Some(format!("acks=0: nothing is acknowledged; {} records are there", total(found))));
     }
-    if found.restamped > 0 {
-        let why = "cannot be verified: the topic's timestamps are the broker's, which changes every batch";
+    if found.rewritten > 0 {
+        let why = "cannot be verified: the broker puts its own timestamps or compression into batches";
         return (Verdict::Not, Some(why.to_owned()));
     }
     if verification.acknowledged == 0 {
@@ -71,11 +71,12 @@ fn of_found(plan: &Plan, verification: &Verification, found: &Found) -> (Verdict
         let why = format!("retention removed {} records before they were read back", found.removed);
         return (Verdict::Partly, Some(why));
     }
-    (Verdict::Verified, None)
+    let read = found.removed_after_reading;
+    (Verdict::Verified, (read > 0).then(|| format!("retention removed {read} records after a consumer had read them")))
 }
 
 fn total(found: &Found) -> u64 {
-    found.right + found.foreign + found.in_doubt_found + found.duplicated + found.restamped
+    found.right + found.foreign + found.in_doubt_found + found.duplicated + found.rewritten
 }
 
 #[cfg(test)]
@@ -113,9 +114,10 @@ mod tests {
         let beyond_the_ledger = Found { foreign: 5, ..right };
         assert_eq!(judged(beyond_the_ledger, |_, verification| verification.unverified = 5).0, Verdict::Partly);
         assert_eq!(judged(right, |_, verification| verification.acknowledged = 0).0, Verdict::Not);
-        assert_eq!(judged(Found { removed_after_reading: 1, ..right }, |_, _| ()).0, Verdict::Verified);
+        let (verdict, reason) = judged(Found { removed_after_reading: 1, ..right }, |_, _| ());
+        assert!(verdict == Verdict::Verified && reason.unwrap().contains("after a consumer had read them"));
         assert_eq!(judged(Found { in_doubt_found: 1, ..right }, |_, _| ()).0, Verdict::Verified);
-        assert_eq!(judged(Found { restamped: 10, ..Found::default() }, |_, _| ()).0, Verdict::Not);
+        assert_eq!(judged(Found { rewritten: 10, ..Found::default() }, |_, _| ()).0, Verdict::Not);
     }
 
     #[test]

@@ -147,14 +147,14 @@ mod tests {
     fn a_mount_is_the_nearest_above() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("proc/self")).unwrap();
-        let text = "21 1 254:1 / / rw,relatime - ext4 /dev/vda1 rw,discard\n22 21 254:16 / /tmp rw - xfs /dev/vdb rw\n";
+        let text = "21 1 254:1 / / rw,relatime - ext4 /dev/vda1 rw,discard\n22 21 254:16 / /srv rw - xfs /dev/vdb rw\n";
         fs::write(root.path().join("proc/self/mountinfo"), text).unwrap();
         let host = Host::new(root.path().to_owned(), Path::new("/"), None);
         let found = host.mount().unwrap();
         assert_eq!((found.kind.as_str(), found.device.as_str()), ("ext4", "254:1"));
         assert!(found.options.contains(&"discard".to_owned()) && found.options.contains(&"relatime".to_owned()));
-        assert_eq!(host.mount_of(Path::new("/tmp/data")).unwrap().kind, "xfs");
-        assert_eq!(host.mount_of(Path::new("/tmpdata")).unwrap().kind, "ext4");
+        assert_eq!(host.mount_of(Path::new("/srv/data")).unwrap().kind, "xfs");
+        assert_eq!(host.mount_of(Path::new("/srvdata")).unwrap().kind, "ext4");
     }
 
     #[test]

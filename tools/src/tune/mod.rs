@@ -50,8 +50,12 @@ pub fn run(command: Command) -> Outcome {
         out.write_all(text(&found).as_bytes())?;
     }
     out.flush()?;
-    let lacking = found.iter().any(|found| found.entry.need == Need::Must && found.finding.is_lacking());
-    Ok(if lacking { Exit::Lacking } else { Exit::Success })
+    Ok(exit(&found))
+}
+
+fn exit(all: &[Found]) -> Exit {
+    let is_lacking = |found: &Found| found.entry.need == Need::Must && found.finding.is_lacking();
+    if all.iter().any(is_lacking) { Exit::Lacking } else { Exit::Success }
 }
 
 struct Found {

@@ -63,6 +63,15 @@ fn what_is_lacking_is_explained_and_the_rest_is_short() {
     }
 }
 
+#[test]
+fn only_what_must_be_so_decides_the_end() {
+    const SHOULD: Entry = Entry { need: Need::Should, ..ENTRY };
+    let by_hand = || Finding::by_hand("old", "mend it");
+    assert_eq!(exit(&[Found { entry: &SHOULD, finding: by_hand() }]), Exit::Success);
+    assert_eq!(exit(&[Found { entry: &ENTRY, finding: Finding::good("so") }]), Exit::Success);
+    assert_eq!(exit(&[Found { entry: &ENTRY, finding: by_hand() }]), Exit::Lacking);
+}
+
 /// `tuning/README.md` lists the same entries with the same effects.
 #[test]
 fn the_page_lists_the_entries() {

@@ -66,7 +66,7 @@ pub fn rows() -> Vec<Row> {
 }
 
 fn measure(context: &mut RowContext, side: &Side) -> Result<Figures, Error> {
-    let mut cluster = Cluster::connect(&[side.server.clone()])?;
+    let mut cluster = Cluster::connect(std::slice::from_ref(&side.server))?;
     for topic in [COLD, HOT] {
         cluster.create_topic(topic, 1, 1, &side.topic_configs)?;
     }

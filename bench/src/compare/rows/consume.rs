@@ -36,7 +36,7 @@ pub fn rows() -> Vec<Row> {
     let not_more = || vec![Goal::RatioToKafka(1.0)];
     let mut rows = vec![
         row("consume-hot-100", 100, Topic::Hot, half),
-        row("consume-hot-1k", 1_000, Topic::Hot, raw).with_limits(&[LimitKind::UNSYNCED]),
+        row("consume-hot-1k", 1_000, Topic::Hot, raw).with_limits(&[LimitKind::Send]),
         row("consume-cached-100", 100, Topic::AtRest, not_more()),
         row("consume-cached-1k", 1_000, Topic::AtRest, not_more()),
     ];

@@ -96,7 +96,7 @@ impl RowContext<'_> {
     /// Makes the topic that the runs of this row share.
     pub fn make_topic(&self, side: &Side, partitions: i32, more: &[(String, String)]) -> Result<(), Error> {
         let configs: Vec<_> = side.topic_configs.iter().chain(more).cloned().collect();
-        Cluster::connect(&[side.server.clone()])?.create_topic(self.row, partitions, 1, &configs)
+        Cluster::connect(std::slice::from_ref(&side.server))?.create_topic(self.row, partitions, 1, &configs)
     }
 
     /// Waits, but no longer than until a signal comes.

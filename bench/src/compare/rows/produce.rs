@@ -67,13 +67,13 @@ fn closed(name: &str, title: &str, load: Load, goals: Vec<Goal>, shape: fn(&mut 
 
 fn java() -> Row {
     let title = "produce, 100 B, 16 KiB batches, linger 5 ms (Java's defaults), closed loop, acks=all, idempotent";
-    closed("produce-java", title, JAVA_RECORDS, vec![FIFTH], |_| {}).with_limits(&[LimitKind::UNSYNCED])
+    closed("produce-java", title, JAVA_RECORDS, vec![FIFTH], |_| {}).with_limits(&[LimitKind::Ring])
 }
 
 /// In batches of 1 MB, acknowledged by the leader.
 fn large(name: &str, load: Load) -> Row {
     let title = format!("produce, {} B, 1 MB batches, closed loop, acks=1", load.size);
-    closed(name, &title, load, vec![FIFTH, THIRD], large_unsynced).with_limits(&[LimitKind::UNSYNCED])
+    closed(name, &title, load, vec![FIFTH, THIRD], large_unsynced).with_limits(&[LimitKind::Ring])
 }
 
 /// How [`large`] produces.
@@ -86,7 +86,7 @@ pub fn large_unsynced(plan: &mut Plan) {
 
 fn large_synced_row(name: &str, load: Load) -> Row {
     let title = format!("produce, {} B, 1 MB batches, closed loop, acks=all, idempotent, synced", load.size);
-    let mut row = closed(name, &title, load, vec![THIRD], large_synced).synced().with_limits(&[LimitKind::DSYNC]);
+    let mut row = closed(name, &title, load, vec![THIRD], large_synced).synced().with_limits(&[LimitKind::RingDsync]);
     row.quick = false;
     row
 }
@@ -132,7 +132,7 @@ fn java_client() -> Row {
     row.figures.retain(|figure| figure.key != "records_per_request");
     row.run = Box::new(|context, side| {
         let topic = "java-client";
-        let mut cluster = Cluster::connect(&[side.server.clone()])?;
+        let mut cluster = Cluster::connect(std::slice::from_ref(&side.server))?;
         cluster.create_topic(topic, 1, 1, &side.topic_configs)?;
         let outcome = performance(context, side, topic, CLIENT_RECORDS.records(context.quick));
         // Those that were acknowledged must be there; then the topic makes room for that of the next run.

@@ -11,8 +11,8 @@ const FIFTH: Goal = Goal::RatioToKafka(0.2);
 /// A broker may need this much more than the raw loop does.
 const OF_RAW_LOOP: f64 = 1.3;
 /// Both ways to sync a block: the cheaper is the limit.
-const SYNCED: [LimitKind; 2] = [LimitKind::FDATASYNC, LimitKind::DSYNC];
-const UNSYNCED: [LimitKind; 1] = [LimitKind::UNSYNCED];
+const SYNCED: [LimitKind; 2] = [LimitKind::Fdatasync, LimitKind::Dsync];
+const UNSYNCED: [LimitKind; 1] = [LimitKind::Unsynced];
 
 /// The load of a row: records a second, and how many producers and partitions share it.
 #[derive(Clone, Copy)]

@@ -98,7 +98,7 @@ fn filled(context: &mut RowContext) -> Result<(Duramen, i64), Error> {
     let side = broker.side(false);
     let mut configs = side.topic_configs.clone();
     configs.push(("retention.ms".into(), "-1".into()));
-    let mut cluster = Cluster::connect(&[side.server.clone()])?;
+    let mut cluster = Cluster::connect(std::slice::from_ref(&side.server))?;
     cluster.create_topic(TOPIC, PARTITIONS, 1, &configs)?;
     let gigabytes = if context.quick { 1.0 } else { 10.0 };
     let mut plan = load(context, &side);

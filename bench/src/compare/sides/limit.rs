@@ -10,18 +10,40 @@ use super::{Environment, LIMIT, Side, SideKind};
 use crate::compare::cores::Cores;
 use crate::error::Error;
 
-/// How a limit syncs what it writes, by the word of `bench limit`.
+/// What a limit does: it writes, and syncs in some way; or it sends what it has in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitKind(&'static str);
+pub enum LimitKind {
+    Unsynced,
+    Fdatasync,
+    Dsync,
+    Send,
+    /// By io_uring, one thread for all connections
+    Ring,
+    RingDsync,
+}
 
 impl LimitKind {
-    pub const UNSYNCED: LimitKind = LimitKind("none");
-    pub const FDATASYNC: LimitKind = LimitKind("fdatasync");
-    pub const DSYNC: LimitKind = LimitKind("dsync");
+    fn describe(self) -> &'static str {
+        match self {
+            LimitKind::Unsynced => "raw loop, no sync",
+            LimitKind::Fdatasync => "raw loop, fdatasync",
+            LimitKind::Dsync => "raw loop, dsync",
+            LimitKind::Send => "raw send",
+            LimitKind::Ring => "io_uring, no sync",
+            LimitKind::RingDsync => "io_uring, dsync",
+        }
+    }
 
-    fn describe(&self) -> String {
-        let sync = if *self == Self::UNSYNCED { "no sync" } else { self.0 };
-        format!("raw loop, {sync}")
+    /// For `bench limit`.
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            LimitKind::Unsynced => &["--sync", "none"],
+            LimitKind::Fdatasync => &["--sync", "fdatasync"],
+            LimitKind::Dsync => &["--sync", "dsync"],
+            LimitKind::Send => &["--fetch"],
+            LimitKind::Ring => &["--engine", "ring", "--sync", "none"],
+            LimitKind::RingDsync => &["--engine", "ring", "--sync", "dsync"],
+        }
     }
 }
 
@@ -49,7 +71,7 @@ impl Limit {
         Side {
             kind: SideKind::Limit,
             name: format!("{LIMIT}{what}"),
-            level: format!("keeps nothing ({what})"),
+            level: "keeps nothing".into(),
             version: "bench limit".into(),
             server: format!("127.0.0.1:{}", self.port),
             pid: Some(self.process.pid()),
@@ -63,7 +85,7 @@ fn serve(program: PathBuf, scratch: &Scratch, port: u16, kind: &LimitKind, cores
     let what = "the physical limit";
     let mut command = Command::new(program);
     command.args(["bench", "limit", "--listen", &format!("127.0.0.1:{port}"), "--dir"]).arg(scratch.path());
-    command.args(["--sync", kind.0]);
+    command.args(kind.arguments());
     // It serves until its input is closed, which its pipe is when this process ends in whatever way.
     command.stdin(Stdio::piped());
     let log = scratch.path().join("log");
@@ -78,8 +100,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_says_what_it_does() {
-        assert_eq!(LimitKind::DSYNC.describe(), "raw loop, dsync");
-        assert_eq!(LimitKind::UNSYNCED.describe(), "raw loop, no sync");
+    fn each_kind_is_called_and_started_in_its_own_way() {
+        use LimitKind::*;
+        let kinds = [Unsynced, Fdatasync, Dsync, Send, Ring, RingDsync];
+        let names: std::collections::BTreeSet<_> = kinds.into_iter().map(LimitKind::describe).collect();
+        let arguments: std::collections::BTreeSet<_> = kinds.into_iter().map(LimitKind::arguments).collect();
+        assert_eq!((names.len(), arguments.len()), (6, 6));
     }
 }

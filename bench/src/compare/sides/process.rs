@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::children;
 use crate::error::Error;
 
 /// How long a broker may take until it listens.
@@ -55,7 +56,7 @@ impl Owned {
     pub fn kill(&mut self) {
         // It may have ended by itself, which is as good.
         let _ended = self.0.kill();
-        let _status = self.0.wait();
+        self.wait();
     }
 
     /// An error if it has ended.
@@ -74,6 +75,7 @@ impl Owned {
     /// Waits for its end.
     pub fn wait(&mut self) {
         let _status = self.0.wait();
+        children::forget(&self.0);
     }
 }
 
@@ -96,7 +98,7 @@ pub fn spawn(mut command: Command, what: &str, log: &Path) -> Result<Owned, Erro
     let out = File::create(log).map_err(process)?;
     let err = out.try_clone().map_err(process)?;
     command.stdout(Stdio::from(out)).stderr(Stdio::from(err));
-    Ok(Owned(command.spawn().map_err(process)?))
+    Ok(Owned(children::spawn(&mut command).map_err(process)?))
 }
 
 /// A loopback port that nobody listens on now.

@@ -12,7 +12,8 @@ use duramen_wire::slices::Slices;
 fn pair(receive: usize) -> (Connection, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = listener.local_addr().unwrap().to_string();
-    let ours = Connection::open(&server, "Produce", Duration::from_secs(1), receive).unwrap();
+    let asked = Asked { api: "Produce", patience: Duration::from_secs(1), answer_max: 100_000 };
+    let ours = Connection::open(&server, asked, receive).unwrap();
     (ours, listener.accept().unwrap().0)
 }
 
@@ -99,6 +100,45 @@ fn answers_are_found_however_they_arrive() {
         assert!(matches!(ended, Some(Err(Broken::Io(error))) if error.kind() == ErrorKind::UnexpectedEof));
         assert_eq!((ours.received.len(), spares.len()), (receive, usize::from(receive < 70_000)));
     }
+}
+
+#[test]
+fn a_broker_that_reads_nothing_owes_room() {
+    let (mut ours, mut theirs) = pair(RECEIVE_SMALL);
+    let mut out = Outbox::default();
+    while !ours.has_unwritten() {
+        ours.push(frame(1, &[0; 10_000], false));
+        ours.flush(&mut out, || Nanos(5)).unwrap();
+    }
+    ours.flush(&mut out, || Nanos(9)).unwrap();
+    assert_eq!(ours.owed_since(), Some(Nanos(5)), "since nothing went on, though no answer is awaited");
+    ours.push(frame(1, b"x", false));
+    let reader = std::thread::spawn(move || std::io::copy(&mut theirs, &mut std::io::sink()).unwrap());
+    while ours.has_unwritten() {
+        ours.flush(&mut out, || Nanos(20)).unwrap();
+    }
+    assert_eq!(ours.owed_since(), None);
+    drop(ours);
+    assert!(reader.join().unwrap() > 10_000);
+}
+
+#[test]
+fn an_answer_longer_than_can_be_is_garbage() {
+    let (mut ours, mut theirs) = pair(RECEIVE_SMALL);
+    theirs.write_all(&100_001_i32.to_be_bytes()).unwrap();
+    let refused = std::iter::repeat_with(|| ours.receive(&mut Vec::new()).and_then(|_| ours.next_answer()));
+    let refused = refused.take(1_000_000).find(Result::is_err);
+    assert!(matches!(refused, Some(Err(Broken::Length(_)))));
+}
+
+#[test]
+fn few_large_buffers_are_kept() {
+    let (mut ours, _theirs) = pair(RECEIVE_SMALL);
+    let mut spares = vec![vec![0; SPARES_BYTES_MAX / 2], vec![0; 8]];
+    ours.small = Some(std::mem::replace(&mut ours.received, vec![0; SPARES_BYTES_MAX]));
+    ours.make_room(&mut spares).unwrap();
+    assert_eq!(spares.iter().map(Vec::len).collect::<Vec<_>>(), [SPARES_BYTES_MAX]);
+    assert_eq!(ours.received.len(), RECEIVE_SMALL);
 }
 
 #[test]

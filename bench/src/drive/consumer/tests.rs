@@ -38,7 +38,7 @@ impl Rig {
             consume_from: vec![if plan.produce.is_some() { end } else { 0 }],
             plan,
             run: RUN,
-            epoch: Epoch::after(Duration::ZERO),
+            epoch: Epoch::after(Duration::ZERO).into(),
             targets: vec![target],
             brokers: BTreeMap::new(),
             producer_ids: Vec::new(),
@@ -138,6 +138,7 @@ fn sequences_must_rise() {
     assert_eq!((rig.received.repeated, rig.received.reordered), (0, 0));
     rig.fetched(&[batch(6, RUN, 3..6)]);
     assert_eq!((rig.received.repeated, rig.received.reordered), (3, 0));
+    assert_eq!(rig.interval.arrived, 6, "what comes again has arrived before");
     rig.fetched(&[batch(9, RUN, 1..2)]);
     assert_eq!((rig.received.repeated, rig.received.reordered), (3, 1));
 }
@@ -197,6 +198,12 @@ fn what_retention_was_faster_with_is_lost_and_reading_goes_on() {
     rig.answer(LOG_START, &frame).unwrap();
     assert_eq!(rig.measured.consumed.lost_to_retention, 4);
     assert_eq!(rig.asked().1, Some(4));
+    rig.fetched(&[batch(4, RUN, 4..6)]);
+    assert_eq!((rig.received.records, rig.received.gaps), (2, 0));
+    assert!(rig.received.up_to.is_empty(), "what was lost was not read");
+    rig.answer(FETCH, &fetched(0, OFFSET_OUT_OF_RANGE, &[])).unwrap();
+    let error = rig.answer(LOG_START, &frame).unwrap_err().to_string();
+    assert!(error.contains("at offset 6 was refused: the log was truncated"), "{error}");
 }
 
 #[test]

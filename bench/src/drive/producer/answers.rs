@@ -19,7 +19,10 @@ impl Producer {
         let token = answer.token as usize;
         let mut request = std::mem::take(&mut self.requests[token]);
         let taken = match answer.frame {
-            [] => Ok(request.batches.iter().for_each(|sent| self.count(sent, answer.sent, context))),
+            [] => {
+                request.batches.iter().for_each(|sent| self.count(sent, answer.sent, context));
+                Ok(())
+            }
             frame => self.acknowledge(&mut request.batches, answer.sent, frame, context),
         };
         if taken.is_err() {
@@ -72,11 +75,8 @@ impl Producer {
                 outcome = Err(refused(&produced));
             }
         });
-        let read = read.and_then(|()| match answered == batches.len() && !strange {
-            true => Ok(()),
-            false => Err(Malformed::Unasked),
-        });
-        read.map_err(|error| Error::NotKafka {
+        let complete = if answered == batches.len() && !strange { Ok(()) } else { Err(Malformed::Unasked) };
+        read.and(complete).map_err(|error| Error::NotKafka {
             server: batches.first().map_or_else(String::new, |sent| self.server_of(sent)),
             reason: format!("an answer to Produce cannot be read: {error}"),
         })?;

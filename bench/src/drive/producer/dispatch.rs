@@ -34,7 +34,6 @@ impl Producer {
         let mut sections = context.out.list();
         let mut headed = Vec::with_capacity(batches.len());
         for filled in batches.drain(..) {
-            self.count_stall(&filled, context);
             let section = self.pressed(filled.section, context)?;
             let head = self.head(filled.route, filled.records, filled.first_due);
             let (header, crc) = seal(&head, section.bytes());
@@ -77,15 +76,6 @@ impl Producer {
         })
     }
 
-    /// Counts for how long a batch was ready and could not go.
-    fn count_stall(&self, filled: &Filled, context: &mut Context) {
-        if !filled.timely && self.pacer.is_open() {
-            let stalled = context.now.0.saturating_sub(filled.ready.0);
-            context.interval.stalled_ns += stalled;
-            context.measured.stalled_ns += stalled;
-        }
-    }
-
     /// The header of a route's next batch. Each call takes the sequence on.
     fn head(&mut self, route: usize, records: u32, first_due: Nanos) -> Head {
         let identity = self.setup.producer_ids.get(self.number as usize);
@@ -96,7 +86,7 @@ impl Producer {
         Head {
             compression: self.workshop.press.borrow().compression(),
             records,
-            timestamp: self.setup.epoch.wall_ms(first_due),
+            timestamp: self.setup.epoch().wall_ms(first_due),
             producer_id,
             producer_epoch,
             base_sequence: if identity.is_some() { first } else { -1 },

@@ -170,11 +170,11 @@ impl Producer {
             let sent = self.send_ready(spread, context)?;
             if stuck && sent == 0 {
                 // An answer, or a buffer that has been written, goes on from here.
-                self.block();
+                self.block(now);
                 return Ok(spread.lingers.front().map(|(over, ..)| *over));
             }
             if !stuck {
-                self.unblock(now);
+                self.unblock(context);
                 break;
             }
         }
@@ -238,7 +238,7 @@ impl Producer {
         };
         let mut distances = self.lists.pop().unwrap_or_default();
         distances.clear();
-        let timely = !self.blocked && self.blocked_until <= first_due;
+        let timely = self.blocked_since.is_none() && self.blocked_until <= first_due;
         let number = spread.opened;
         spread.opened += 1;
         spread.open_count += 1;

@@ -25,18 +25,17 @@ impl Producer {
                 Offer::Batch { records, ready } => (records, ready),
             };
             let Some(mut route) = self.route_with_room(context) else {
-                self.block();
+                self.block(context.now);
                 return Ok(None);
             };
             if !self.has_section(context) {
                 context.out.short_of_buffers.add(context.me);
-                self.block();
+                self.block(context.now);
                 return Ok(None);
             }
             let connection = self.routes[route].connection;
             let mut batches = std::mem::take(&mut self.batches);
-            loop {
-                let Some(filled) = self.fill(route, records, ready, context)? else { break };
+            while let Some(filled) = self.fill(route, records, ready, context)? {
                 batches.push(filled);
                 route += 1;
                 let goes_on = self.routes.get(route).is_some_and(|next| next.connection == connection);
@@ -48,7 +47,7 @@ impl Producer {
                 }
             }
             self.turn = route % self.routes.len();
-            self.unblock(context.now);
+            self.unblock(context);
             self.dispatch(connection, &mut batches, context)?;
             self.batches = batches;
         }
@@ -113,8 +112,9 @@ impl Producer {
     ) -> Result<Option<Filled>, Error> {
         let (first, first_due) = (self.sequence, self.pacer.due(self.sequence, context.now));
         let connection = self.routes[route].connection;
-        let timely =
-            !self.blocked && self.blocked_until <= ready && context.out.windows.open_since(connection) <= ready;
+        let timely = self.blocked_since.is_none()
+            && self.blocked_until <= ready
+            && context.out.windows.open_since(connection) <= ready;
         let (section, payload_bytes) = if self.workshop.press.borrow().keeps() {
             let section = self.kept_section(records, context)?;
             (section, self.workshop.shape.prefix_payload_bytes(records))

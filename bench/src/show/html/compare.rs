@@ -77,8 +77,10 @@ fn section(row: &RowResult) -> Result<String, Error> {
 
 /// A figure a row, a side a column: the median, with the least and the most.
 fn sides(row: &RowResult) -> String {
-    let heads = row.sides.iter().map(|side| format!("{} {} ({}, {})", side.name, side.version, side.level, runs(side)));
+    let heads = row.sides.iter().map(|side| format!("{} ({})", side.name, side.level));
     let heads: Vec<String> = std::iter::once("median (least to most)".to_owned()).chain(heads).collect();
+    let who = row.sides.iter().map(|side| format!("{}: {}, {}", side.name, side.version, runs(side)));
+    let who = format!("<p class=\"dim\">{}</p>\n", escaped(&who.collect::<Vec<_>>().join("; ")));
     let mut names: Vec<&String> = row.sides.iter().flat_map(|side| side.runs.iter().flat_map(Figures::keys)).collect();
     names.sort();
     names.dedup();
@@ -104,7 +106,7 @@ fn sides(row: &RowResult) -> String {
     } else {
         format!("<p class=\"dim\">Not verified by reading back: {}.</p>\n", escaped(&unverified.join(", ")))
     };
-    table(&heads, &rows) + &note
+    who + &table(&heads, &rows) + &note
 }
 
 fn runs(side: &SideResult) -> String {
@@ -191,7 +193,8 @@ mod tests {
             "<a href=\"#produce-100\">",
             "<td class=\"n\">0.020 (0.010 to 0.030)</td>",
             "<td class=\"n\">0.15 (0.10 to 0.20)</td>",
-            "kafka 1 (fsync, 2 runs)",
+            "kafka: 1, 2 runs",
+            "<th class=\"n\">kafka (fsync)</th>",
             "<span class=\"badge good\">holds</span> CPU",
             "<span class=\"badge bad\">missed</span> p99; KAFKA WINS",
             "<span class=\"badge warn\">not shown</span> p99.9",

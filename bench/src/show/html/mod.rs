@@ -53,7 +53,11 @@ fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 fn machine(machine: &Machine) -> String {
-    let below = machine.hypervisor.as_deref().map(|name| format!(", a virtual machine ({name})")).unwrap_or_default();
+    let below = match machine.hypervisor.as_deref() {
+        None => String::new(),
+        Some("unknown") => ", a virtual machine".to_owned(),
+        Some(name) => format!(", a virtual machine ({name})"),
+    };
     let memory = bytes(machine.memory_bytes);
     format!("{}: {}, {} CPUs, {memory}, Linux {}{below}", machine.host, machine.cpu, machine.cpus, machine.kernel)
 }

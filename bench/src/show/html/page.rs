@@ -142,7 +142,8 @@ fn series(outcome: &Outcome) -> Result<String, Error> {
         let lines = lines.into_iter().filter(|line| !line.pieces.is_empty()).collect();
         Plot { kind, unit, lines, mark: warm_up, caption: format!("{caption}{over}.") }.figure()
     };
-    let ns = |ns: u64| (ns > 0).then_some(ns as f64 / 1e6);
+    let ns = |ns: u64| ns as f64 / 1e6;
+    let max = |second: &Second| (second.max_ns > 0).then(|| ns(second.max_ns));
     let mut rates = Vec::new();
     if outcome.produced.is_some() {
         rates.push(line("acknowledged", &|second| Some(second.produced as f64)));
@@ -153,9 +154,9 @@ fn series(outcome: &Outcome) -> Result<String, Error> {
     let mut out = "<h2>Over time</h2>\n".to_owned();
     out += &plot(Kind::Time, "records/s", "Records by second", rates)?;
     let latencies = vec![
-        line("p50", &|second| ns(second.p50_ns)),
-        line("p99", &|second| ns(second.p99_ns)),
-        line("max", &|second| ns(second.max_ns)),
+        line("p50", &|second| second.p50_ns.map(ns)),
+        line("p99", &|second| second.p99_ns.map(ns)),
+        line("max", &max),
     ];
     out += &plot(Kind::LogTime, "milliseconds", "Latency by second; the axis is logarithmic", latencies)?;
     let memory = line("resident", &|second| second.rss_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20)));
@@ -190,9 +191,9 @@ fn seconds_table(seconds: &[Second]) -> String {
             second.second.to_string(),
             count(second.produced),
             count(second.consumed),
-            ms(second.p50_ns),
-            ms(second.p99_ns),
-            ms(second.p999_ns),
+            second.p50_ns.map_or_else(dash, ms),
+            second.p99_ns.map_or_else(dash, ms),
+            second.p999_ns.map_or_else(dash, ms),
             ms(second.max_ns),
             ms(second.late_max_ns),
             count(second.in_flight.into()),

@@ -19,6 +19,9 @@ const COLORS: [RGBColor; LINES_MAX] =
 const MARK: RGBColor = RGBColor(0x5c, 0x66, 0x75);
 const AXIS: RGBColor = RGBColor(0x33, 0x33, 0x33);
 const GRID: RGBColor = RGBColor(0xcc, 0xcc, 0xcc);
+/// Labels of the x axis at most. With ten, a logarithmic axis of one power of ten would have one for each of its
+/// tenths, and the last of them would stand on one another.
+const X_LABELS: usize = 9;
 /// Pixels, and the class that shows them.
 const SIZES: [(u32, u32, &str); 2] = [(1_000, 340, "wide"), (420, 300, "narrow")];
 
@@ -145,7 +148,7 @@ impl Plot {
             .bold_line_style(GRID)
             .light_line_style(TRANSPARENT)
             .label_style(("sans-serif", 15).into_font().color(&AXIS))
-            .x_labels(if width > 600 { 10 } else { 5 })
+            .x_labels(if width > 600 { X_LABELS } else { X_LABELS / 2 })
             .y_labels(6)
             .x_label_formatter(x_label)
             .y_label_formatter(&tick)

@@ -59,6 +59,9 @@ fn what_is_wrong_is_marked() {
     ] {
         assert!(text.contains(words), "{words}\nis not in\n{text}");
     }
+    assert!(!text.contains("warm-up"), "{text}");
+    outcome.seconds = 0.0;
+    assert!(super::text(&outcome).contains("note: the run ended before its warm-up did"));
     assert_eq!(rates(&outcome), Some(("50,000".to_owned(), "50,000".to_owned())));
 }
 
