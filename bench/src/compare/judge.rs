@@ -97,9 +97,15 @@ fn cheapest(row: &RowResult, key: &str) -> Option<SideResult> {
     Some(SideResult { runs: paired(limit, duramen), ..limit.clone() })
 }
 
-/// The largest of the rows' figures by the smallest, run by run; judged when all the rows are there.
+/// The largest of the rows' figures by the smallest, run by run; judged when all the rows are there, of one commit and with
+/// the same parameters.
 fn flat(figure: &Figure, rows: &[String], within: f64, side: &str, all: &Results) -> Option<Judgement> {
-    let sides: Vec<&SideResult> = rows.iter().map(|row| all.row(row)?.side(side)).collect::<Option<_>>()?;
+    let measured: Vec<&RowResult> = rows.iter().map(|row| all.row(row)).collect::<Option<_>>()?;
+    let are_alike = |pair: &[&RowResult]| pair[0].commit == pair[1].commit && pair[0].parameters == pair[1].parameters;
+    if !measured.windows(2).all(are_alike) {
+        return None;
+    }
+    let sides: Vec<&SideResult> = measured.iter().map(|row| row.side(side)).collect::<Option<_>>()?;
     let runs = sides.iter().map(|side| side.runs.len()).min()?;
     let spread = |run: usize| {
         let found: Vec<f64> =
@@ -218,6 +224,8 @@ mod tests {
         all.rows.push(RowResult { name: "b".into(), sides: other, ..RowResult::default() });
         let judged = judge(&row("a", vec![goal()]), &all).remove(0);
         assert_eq!((judged.ratio.unwrap().middle, judged.held), (2.0, Some(false)));
+        all.rows[1].commit = "another".into();
+        assert!(judge(&row("a", vec![goal()]), &all).is_empty());
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub fn compare(options: &CompareOptions, stop: &Stop) -> Result<ExitCode, Error>
         results = Results { sweep: old.sweep, rows: old.rows, ..results };
     }
     head(&results, &settings, &store);
-    sweep(options, &rows, &settings, &mut environment, &mut results, stop)?;
+    sweep(options, &settings, &mut environment, &mut results, stop)?;
     store.save(&results)?;
     let code = measure(&rows, Rounds::new(&environment, &settings, stop, &store, results))?;
     Ok(code)
@@ -137,18 +137,17 @@ fn environment(options: &CompareOptions, rows: &[Row], scratch: &Path) -> Result
     })
 }
 
-/// Finds how Kafka is to be run, unless that is given or it does not take part.
+/// Finds how Kafka is to be run, unless that is given or it does not take part. What was found before holds for rows that
+/// are finished, too: they are kept only if Kafka would run alike.
 fn sweep(
     options: &CompareOptions,
-    rows: &[Row],
     settings: &Settings,
     environment: &mut Environment,
     results: &mut Results,
     stop: &Stop,
 ) -> Result<(), Error> {
     let given = options.quick || options.no_sweep || options.kafka_heap.is_some() || environment.kafka.is_none();
-    let done = |row: &Row| !options.again && results.row(&row.name).is_some_and(|row| row.complete);
-    if given || rows.iter().all(done) {
+    if given {
         return Ok(());
     }
     println!("\nKafka's process, tried with 100 B in 1 MB batches and with 2,000 requests/s of 1 kB:");

@@ -97,7 +97,7 @@ impl<'c> Rounds<'c> {
             return Some(self.results.rows.len() - 1);
         };
         let known = &mut self.results.rows[place];
-        if known.complete && !self.settings.again {
+        if store::is_kept(known, &fresh) && !self.settings.again {
             return None;
         }
         if store::goes_on(known, &fresh) && !self.settings.again {
@@ -108,13 +108,15 @@ impl<'c> Rounds<'c> {
         Some(place)
     }
 
-    /// What must be the same for a half-finished row to go on.
+    /// What must be the same for a row to be kept, or to go on.
     fn parameters(&self, row: &Row) -> serde_json::Value {
+        let has_kafka = row.sides.iter().any(|kind| matches!(kind, SideKind::Kafka | SideKind::KafkaDefault));
         serde_json::json!({
+            "machine": format!("{}, {} CPUs", self.results.machine.cpu, self.results.machine.cpus),
             "quick": self.settings.quick,
             "pairs": self.pairs(row),
             "warm_gib": self.settings.warm_gib,
-            "kafka": self.environment.profile(row.by).describe(),
+            "kafka": has_kafka.then(|| self.environment.profile(row.by).describe()),
             "cores": self.environment.cores.describe(),
         })
     }

@@ -1,5 +1,5 @@
 //! The file of results: rewritten whole after every run, so that a comparison which ends early goes on where it was. A row
-//! that is finished is kept; one that is half done goes on if commit and parameters are the same.
+//! that is finished is kept if its parameters are the same; one that is half done goes on if its commit is, too.
 
 use std::fs;
 use std::io;
@@ -65,6 +65,11 @@ fn parse(text: &str) -> Result<Results, String> {
         return Err(format!("its schema is {}, not {SCHEMA}", results.schema));
     }
     Ok(results)
+}
+
+/// Whether a row of an earlier comparison is finished, and was measured as it would be now.
+pub fn is_kept(old: &RowResult, new: &RowResult) -> bool {
+    old.complete && old.parameters == new.parameters
 }
 
 /// Whether a row of an earlier comparison is to go on, or else is to be measured from its beginning.
@@ -152,6 +157,14 @@ mod tests {
         assert!(!goes_on(&row(true, "abc", 5), &now));
         assert!(!goes_on(&row(false, "abd", 5), &now));
         assert!(!goes_on(&row(false, "abc", 6), &now));
+    }
+
+    #[test]
+    fn a_finished_row_is_kept_only_as_it_was_asked_for() {
+        let now = row(false, "abc", 5);
+        assert!(is_kept(&row(true, "abd", 5), &now));
+        assert!(!is_kept(&row(true, "abc", 6), &now));
+        assert!(!is_kept(&row(false, "abc", 5), &now));
     }
 
     #[test]
