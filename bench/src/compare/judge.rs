@@ -1,8 +1,9 @@
 //! What becomes of a row's goals: `holds`, `missed`, or `not shown` where the interval contains the goal. Where Kafka costs
-//! less, the row says so.
+//! less, the row says so. It also says which side fell behind its rate: with Duramen behind, no goal holds.
 
 use super::ratio::{interval, ratios, values};
 use super::results::{Interval95, Judgement, Results, RowResult, SideResult};
+use super::rows::figures::FELL_BEHIND;
 use super::rows::{Better, Figure, Goal, Row};
 use super::sides;
 
@@ -20,7 +21,23 @@ pub fn judge(row: &Row, results: &Results) -> Vec<Judgement> {
             (!has_goal && figure.better == Better::Lower).then(|| multiple(figure, mine, limit))?
         }));
     }
+    if falls_behind(mine) {
+        found.iter_mut().for_each(|judged| judged.held = judged.held.filter(|held| !held));
+    }
+    found.extend(measured.sides.iter().filter_map(behind));
     found
+}
+
+fn falls_behind(side: &SideResult) -> bool {
+    side.runs.iter().any(|run| run.contains_key(FELL_BEHIND))
+}
+
+/// Says that a side did not keep its rate: its figures are then those of another load.
+fn behind(side: &SideResult) -> Option<Judgement> {
+    let runs = side.runs.iter().filter(|run| run.contains_key(FELL_BEHIND)).count();
+    let text = format!("{} FELL BEHIND its rate in {runs} of {} runs", side.name, side.runs.len());
+    let (figure, against) = (FELL_BEHIND.to_owned(), side.name.clone());
+    (runs > 0).then(|| Judgement { figure, against, text, ..Judgement::default() })
 }
 
 fn of_goal(figure: &Figure, goal: &Goal, row: &RowResult, mine: &SideResult, all: &Results) -> Option<Judgement> {
@@ -117,7 +134,8 @@ fn flat(figure: &Figure, rows: &[String], within: f64, side: &str, all: &Results
     let spreads: Vec<f64> = (0..runs).filter_map(spread).collect();
     let ratio = interval(&spreads)?;
     let (first, last) = (rows.first()?, rows.last()?);
-    let held = ratio.at_most(within);
+    let is_behind = sides.iter().any(|side| falls_behind(side));
+    let held = ratio.at_most(within).filter(|held| !held || !is_behind);
     Some(said(figure, &format!("most by least of {first} to {last}"), ratio, Some((within, held, "at most"))))
 }
 
@@ -184,6 +202,20 @@ mod tests {
         assert_eq!(of(&[1.0, 1.01, 1.02]), [Some(true)]);
         assert_eq!(of(&[3.0, 3.01, 3.02]), [Some(false)]);
         assert_eq!(of(&[1.0, 2.0, 4.0]), [None]);
+    }
+
+    #[test]
+    fn no_goal_holds_where_duramen_fell_behind() {
+        let judged = |mine: &str, other: &str| {
+            let mut sides = vec![side(mine, &[1.0, 1.01, 1.02]), side(other, &[10.0, 10.0, 10.0])];
+            sides[0].runs[1].insert(FELL_BEHIND.to_owned(), 1.0);
+            let goal = if mine == sides::KAFKA { 20.0 } else { 0.2 };
+            let judged = judge(&row("r", vec![Goal::RatioToKafka(goal)]), &results("r", sides));
+            (judged[0].held, judged[1].text.clone())
+        };
+        let text = |name: &str| format!("{name} FELL BEHIND its rate in 1 of 3 runs");
+        assert_eq!(judged(sides::DURAMEN, sides::KAFKA), (None, text(sides::DURAMEN)));
+        assert_eq!(judged(sides::KAFKA, sides::DURAMEN), (Some(true), text(sides::KAFKA)));
     }
 
     #[test]
