@@ -1,5 +1,6 @@
 //! What becomes of a row's goals: `holds`, `missed`, or `not shown` where the interval contains the goal. Where Kafka costs
-//! less, the row says so. It also says which side fell behind its rate: with Duramen behind, no goal holds.
+//! less, the row says so. It also says which side fell behind its rate: with Duramen behind, no goal holds. Nor does one
+//! hold before all the pairs are there, and attempts that failed are told.
 
 use super::ratio::{interval, ratios, values};
 use super::results::{Interval95, Judgement, Results, RowResult, SideResult};
@@ -24,8 +25,28 @@ pub fn judge(row: &Row, results: &Results) -> Vec<Judgement> {
     if falls_behind(mine) {
         found.iter_mut().for_each(|judged| judged.held = judged.held.filter(|held| !held));
     }
+    found.iter_mut().for_each(|judged| wants_all(judged, planned(measured)));
     found.extend(measured.sides.iter().filter_map(behind));
+    found.extend(measured.failures.iter().map(|reason| Judgement {
+        figure: FAILED_ATTEMPT.to_owned(),
+        text: format!("an attempt FAILED: {reason}"),
+        ..Judgement::default()
+    }));
     found
+}
+
+/// The pairs that a row was to have, or those that it has where that is not told.
+fn planned(row: &RowResult) -> u32 {
+    let told = row.parameters.get("pairs").and_then(serde_json::Value::as_u64);
+    let there = || row.sides.iter().map(|side| side.runs.len() as u64).max();
+    told.or_else(there).and_then(|pairs| u32::try_from(pairs).ok()).unwrap_or(u32::MAX)
+}
+
+/// A goal holds over all pairs: runs without the figure are not left out where they might have shown otherwise.
+fn wants_all(judged: &mut Judgement, planned: u32) {
+    let Some(ratio) = judged.ratio.filter(|ratio| ratio.pairs < planned) else { return };
+    judged.held = judged.held.filter(|held| !held);
+    judged.text.push_str(&format!("; only {} of {planned} pairs", ratio.pairs));
 }
 
 fn falls_behind(side: &SideResult) -> bool {
@@ -62,6 +83,9 @@ fn of_goal(figure: &Figure, goal: &Goal, row: &RowResult, mine: &SideResult, all
 
 /// The widest interval that is told, high by low.
 const TELLING_MAX: f64 = 10.0;
+
+/// A judgement that tells of an earlier attempt, in place of a figure.
+const FAILED_ATTEMPT: &str = "failed_attempt";
 
 /// What a figure without a second side is compared with.
 const ITSELF: &str = "";
@@ -216,6 +240,23 @@ mod tests {
         let text = |name: &str| format!("{name} FELL BEHIND its rate in 1 of 3 runs");
         assert_eq!(judged(sides::DURAMEN, sides::KAFKA), (None, text(sides::DURAMEN)));
         assert_eq!(judged(sides::KAFKA, sides::DURAMEN), (Some(true), text(sides::KAFKA)));
+    }
+
+    #[test]
+    fn a_goal_holds_over_all_pairs_or_not_at_all() {
+        let mut all = results("r", vec![side(sides::DURAMEN, &[1.0, 1.01, 1.02]), side(sides::KAFKA, &[10.0; 3])]);
+        let row = row("r", vec![Goal::RatioToKafka(0.2)]);
+        assert_eq!(judge(&row, &all)[0].held, Some(true));
+        all.rows[0].sides[0].runs[2].clear();
+        let judged = judge(&row, &all).remove(0);
+        assert_eq!((judged.held, judged.text.ends_with("; only 2 of 3 pairs")), (None, true), "{}", judged.text);
+        all.rows[0].sides[0].runs.pop();
+        all.rows[0].sides[1].runs.pop();
+        assert_eq!(judge(&row, &all)[0].held, Some(true));
+        all.rows[0].parameters = serde_json::json!({ "pairs": 7 });
+        all.rows[0].failures = vec!["gone".into()];
+        let judged = judge(&row, &all);
+        assert_eq!((judged[0].held, judged[1].text.as_str()), (None, "an attempt FAILED: gone"));
     }
 
     #[test]
