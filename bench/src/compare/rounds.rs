@@ -29,7 +29,10 @@ pub struct Settings {
     pub warm_gib: f64,
     /// Measure finished rows anew.
     pub again: bool,
+    /// Of the repository at hand; which program was measured, `programs` tells.
     pub commit: String,
+    /// The program that serves as Duramen, and this one.
+    pub programs: [String; 2],
 }
 
 /// A comparison that goes on.
@@ -120,9 +123,17 @@ impl<'c> Rounds<'c> {
             "quick": self.settings.quick,
             "pairs": self.pairs(row),
             "warm_gib": self.settings.warm_gib,
-            "kafka": has_kafka.then(|| self.environment.profile(row.by).describe()),
+            "duramen": self.settings.programs[0],
+            "generator": self.settings.programs[1],
+            "kafka": has_kafka.then(|| self.kafka(row)),
             "cores": self.environment.cores.describe(),
         })
+    }
+
+    /// Kafka's version, and how it runs for a row.
+    fn kafka(&self, row: &Row) -> String {
+        let version = self.environment.kafka.as_ref().map(|script| script.version());
+        format!("{}, {}", version.as_deref().unwrap_or_default(), self.environment.profile(row.by).describe())
     }
 
     fn pairs(&self, row: &Row) -> u32 {
