@@ -108,7 +108,7 @@ const LOADS: [Load; 3] = [
     },
 ];
 
-/// The command. It fails if a figure does not agree.
+/// The command. It fails unless every figure is shown to agree.
 pub fn agree(options: &AgreeOptions, stop: &Stop) -> Result<ExitCode, Error> {
     let parent = options.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let scratch = Scratch::below(&parent, "duramen-agree")?;
@@ -139,8 +139,12 @@ pub fn agree(options: &AgreeOptions, stop: &Stop) -> Result<ExitCode, Error> {
             store::replace(path, &(text + "\n"))?;
         }
     }
-    let agrees = |row: &RowResult| row.judgements.iter().all(|judgement| judgement.held != Some(false));
     Ok(if results.rows.iter().all(agrees) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether a load was judged, and the whole interval lies where it should.
+fn agrees(row: &RowResult) -> bool {
+    !row.judgements.is_empty() && row.judgements.iter().all(|judgement| judgement.held == Some(true))
 }
 
 /// All pairs of a load, against a broker of its own.
@@ -325,6 +329,16 @@ mod tests {
         assert_eq!(held(&[12.1, 12.2, 12.3]), Some(false));
         assert_eq!(held(&[9.0, 10.0, 11.5]), None);
         assert_eq!(held(&[10.0]), None);
+    }
+
+    #[test]
+    fn what_is_not_shown_does_not_agree() {
+        let agree = |held: &[Option<bool>]| {
+            let judgements = held.iter().map(|held| Judgement { held: *held, ..Judgement::default() }).collect();
+            agrees(&RowResult { judgements, ..RowResult::default() })
+        };
+        assert!(agree(&[Some(true)]));
+        assert!(!agree(&[None]) && !agree(&[Some(true), Some(false)]) && !agree(&[]));
     }
 
     #[test]

@@ -20,8 +20,9 @@ pub use topics::Topic;
 
 use crate::error::Error;
 
-/// How long a state that passes by itself (no leader yet, a coordinator loading) is waited for.
-pub const RETRY_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a state that passes by itself (no leader yet, a coordinator loading) is waited for: making a thousand
+/// partitions on a busy disk takes a broker a while.
+pub const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The pause between two attempts.
 pub const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 

@@ -1,8 +1,10 @@
 //! What becomes of a row's goals: `holds`, `missed`, or `not shown` where the interval contains the goal. Where Kafka costs
-//! less, the row says so.
+//! less, the row says so. It also says which side fell behind its rate: with Duramen behind, no goal holds. Nor does one
+//! hold before all the pairs are there, and attempts that failed are told.
 
 use super::ratio::{interval, ratios, values};
 use super::results::{Interval95, Judgement, Results, RowResult, SideResult};
+use super::rows::figures::FELL_BEHIND;
 use super::rows::{Better, Figure, Goal, Row};
 use super::sides;
 
@@ -20,7 +22,43 @@ pub fn judge(row: &Row, results: &Results) -> Vec<Judgement> {
             (!has_goal && figure.better == Better::Lower).then(|| multiple(figure, mine, limit))?
         }));
     }
+    if falls_behind(mine) {
+        found.iter_mut().for_each(|judged| judged.held = judged.held.filter(|held| !held));
+    }
+    found.iter_mut().for_each(|judged| wants_all(judged, planned(measured)));
+    found.extend(measured.sides.iter().filter_map(behind));
+    found.extend(measured.failures.iter().map(|reason| Judgement {
+        figure: FAILED_ATTEMPT.to_owned(),
+        text: format!("an attempt FAILED: {reason}"),
+        ..Judgement::default()
+    }));
     found
+}
+
+/// The pairs that a row was to have, or those that it has where that is not told.
+fn planned(row: &RowResult) -> u32 {
+    let told = row.parameters.get("pairs").and_then(serde_json::Value::as_u64);
+    let there = || row.sides.iter().map(|side| side.runs.len() as u64).max();
+    told.or_else(there).and_then(|pairs| u32::try_from(pairs).ok()).unwrap_or(u32::MAX)
+}
+
+/// A goal holds over all pairs: runs without the figure are not left out where they might have shown otherwise.
+fn wants_all(judged: &mut Judgement, planned: u32) {
+    let Some(ratio) = judged.ratio.filter(|ratio| ratio.pairs < planned) else { return };
+    judged.held = judged.held.filter(|held| !held);
+    judged.text.push_str(&format!("; only {} of {planned} pairs", ratio.pairs));
+}
+
+fn falls_behind(side: &SideResult) -> bool {
+    side.runs.iter().any(|run| run.contains_key(FELL_BEHIND))
+}
+
+/// Says that a side did not keep its rate: its figures are then those of another load.
+fn behind(side: &SideResult) -> Option<Judgement> {
+    let runs = side.runs.iter().filter(|run| run.contains_key(FELL_BEHIND)).count();
+    let text = format!("{} FELL BEHIND its rate in {runs} of {} runs", side.name, side.runs.len());
+    let (figure, against) = (FELL_BEHIND.to_owned(), side.name.clone());
+    (runs > 0).then(|| Judgement { figure, against, text, ..Judgement::default() })
 }
 
 fn of_goal(figure: &Figure, goal: &Goal, row: &RowResult, mine: &SideResult, all: &Results) -> Option<Judgement> {
@@ -45,6 +83,9 @@ fn of_goal(figure: &Figure, goal: &Goal, row: &RowResult, mine: &SideResult, all
 
 /// The widest interval that is told, high by low.
 const TELLING_MAX: f64 = 10.0;
+
+/// A judgement that tells of an earlier attempt, in place of a figure.
+const FAILED_ATTEMPT: &str = "failed_attempt";
 
 /// What a figure without a second side is compared with.
 const ITSELF: &str = "";
@@ -97,9 +138,15 @@ fn cheapest(row: &RowResult, key: &str) -> Option<SideResult> {
     Some(SideResult { runs: paired(limit, duramen), ..limit.clone() })
 }
 
-/// The largest of the rows' figures by the smallest, run by run; judged when all the rows are there.
+/// The largest of the rows' figures by the smallest, run by run; judged when all the rows are there, of one commit and with
+/// the same parameters.
 fn flat(figure: &Figure, rows: &[String], within: f64, side: &str, all: &Results) -> Option<Judgement> {
-    let sides: Vec<&SideResult> = rows.iter().map(|row| all.row(row)?.side(side)).collect::<Option<_>>()?;
+    let measured: Vec<&RowResult> = rows.iter().map(|row| all.row(row)).collect::<Option<_>>()?;
+    let are_alike = |pair: &[&RowResult]| pair[0].commit == pair[1].commit && pair[0].parameters == pair[1].parameters;
+    if !measured.windows(2).all(are_alike) {
+        return None;
+    }
+    let sides: Vec<&SideResult> = measured.iter().map(|row| row.side(side)).collect::<Option<_>>()?;
     let runs = sides.iter().map(|side| side.runs.len()).min()?;
     let spread = |run: usize| {
         let found: Vec<f64> =
@@ -111,7 +158,8 @@ fn flat(figure: &Figure, rows: &[String], within: f64, side: &str, all: &Results
     let spreads: Vec<f64> = (0..runs).filter_map(spread).collect();
     let ratio = interval(&spreads)?;
     let (first, last) = (rows.first()?, rows.last()?);
-    let held = ratio.at_most(within);
+    let is_behind = sides.iter().any(|side| falls_behind(side));
+    let held = ratio.at_most(within).filter(|held| !held || !is_behind);
     Some(said(figure, &format!("most by least of {first} to {last}"), ratio, Some((within, held, "at most"))))
 }
 
@@ -181,6 +229,37 @@ mod tests {
     }
 
     #[test]
+    fn no_goal_holds_where_duramen_fell_behind() {
+        let judged = |mine: &str, other: &str| {
+            let mut sides = vec![side(mine, &[1.0, 1.01, 1.02]), side(other, &[10.0, 10.0, 10.0])];
+            sides[0].runs[1].insert(FELL_BEHIND.to_owned(), 1.0);
+            let goal = if mine == sides::KAFKA { 20.0 } else { 0.2 };
+            let judged = judge(&row("r", vec![Goal::RatioToKafka(goal)]), &results("r", sides));
+            (judged[0].held, judged[1].text.clone())
+        };
+        let text = |name: &str| format!("{name} FELL BEHIND its rate in 1 of 3 runs");
+        assert_eq!(judged(sides::DURAMEN, sides::KAFKA), (None, text(sides::DURAMEN)));
+        assert_eq!(judged(sides::KAFKA, sides::DURAMEN), (Some(true), text(sides::KAFKA)));
+    }
+
+    #[test]
+    fn a_goal_holds_over_all_pairs_or_not_at_all() {
+        let mut all = results("r", vec![side(sides::DURAMEN, &[1.0, 1.01, 1.02]), side(sides::KAFKA, &[10.0; 3])]);
+        let row = row("r", vec![Goal::RatioToKafka(0.2)]);
+        assert_eq!(judge(&row, &all)[0].held, Some(true));
+        all.rows[0].sides[0].runs[2].clear();
+        let judged = judge(&row, &all).remove(0);
+        assert_eq!((judged.held, judged.text.ends_with("; only 2 of 3 pairs")), (None, true), "{}", judged.text);
+        all.rows[0].sides[0].runs.pop();
+        all.rows[0].sides[1].runs.pop();
+        assert_eq!(judge(&row, &all)[0].held, Some(true));
+        all.rows[0].parameters = serde_json::json!({ "pairs": 7 });
+        all.rows[0].failures = vec!["gone".into()];
+        let judged = judge(&row, &all);
+        assert_eq!((judged[0].held, judged[1].text.as_str()), (None, "an attempt FAILED: gone"));
+    }
+
+    #[test]
     fn kafka_wins_only_where_it_is_shown() {
         let said = |mine: &[f64]| {
             let sides = vec![side(sides::DURAMEN, mine), side(sides::KAFKA, &[10.0, 10.0, 10.0])];
@@ -218,6 +297,8 @@ mod tests {
         all.rows.push(RowResult { name: "b".into(), sides: other, ..RowResult::default() });
         let judged = judge(&row("a", vec![goal()]), &all).remove(0);
         assert_eq!((judged.ratio.unwrap().middle, judged.held), (2.0, Some(false)));
+        all.rows[1].commit = "another".into();
+        assert!(judge(&row("a", vec![goal()]), &all).is_empty());
     }
 
     #[test]

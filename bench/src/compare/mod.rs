@@ -48,12 +48,14 @@ pub fn compare(options: &CompareOptions, stop: &Stop) -> Result<ExitCode, Error>
     // Rows may keep a broker: they go before the directory does.
     let rows = rows;
     let mut environment = environment(options, &rows, scratch.path())?;
+    let measured = store::program(&environment.duramen, &sides::duramen::version(&environment.duramen))?;
     let settings = Settings {
         quick: options.quick,
         pairs: options.pairs,
         warm_gib: options.warm_gib.unwrap_or(if options.quick { WARM_GIB_QUICK } else { WARM_GIB }),
         again: options.again,
         commit: store::commit(),
+        programs: [measured, store::program(&own_program()?, env!("CARGO_PKG_VERSION"))?],
     };
     let mut results = Results {
         schema: SCHEMA,
@@ -68,7 +70,7 @@ pub fn compare(options: &CompareOptions, stop: &Stop) -> Result<ExitCode, Error>
         results = Results { sweep: old.sweep, rows: old.rows, ..results };
     }
     head(&results, &settings, &store);
-    sweep(options, &rows, &settings, &mut environment, &mut results, stop)?;
+    sweep(options, &settings, &mut environment, &mut results, stop)?;
     store.save(&results)?;
     let code = measure(&rows, Rounds::new(&environment, &settings, stop, &store, results))?;
     Ok(code)
@@ -120,9 +122,12 @@ fn full_path(options: &CompareOptions, results: &Results) -> Option<std::path::P
     if options.quick { None } else { store::standard_path(&rfc_3339(SystemTime::now()), &results.machine) }
 }
 
+fn own_program() -> Result<std::path::PathBuf, Error> {
+    std::env::current_exe().map_err(|source| Error::Io { what: "find this program".into(), source })
+}
+
 fn environment(options: &CompareOptions, rows: &[Row], scratch: &Path) -> Result<Environment, Error> {
-    let own = || std::env::current_exe().map_err(|source| Error::Io { what: "find this program".into(), source });
-    let duramen = options.duramen.clone().map_or_else(own, Ok)?;
+    let duramen = options.duramen.clone().map_or_else(own_program, Ok)?;
     let needs_kafka = rows.iter().any(|row| row.sides.contains(&SideKind::Kafka));
     let profile = Profile { heap: options.kafka_heap.clone(), ..Profile::default() };
     Ok(Environment {
@@ -137,18 +142,17 @@ fn environment(options: &CompareOptions, rows: &[Row], scratch: &Path) -> Result
     })
 }
 
-/// Finds how Kafka is to be run, unless that is given or it does not take part.
+/// Finds how Kafka is to be run, unless that is given or it does not take part. What was found before holds for rows that
+/// are finished, too: they are kept only if Kafka would run alike.
 fn sweep(
     options: &CompareOptions,
-    rows: &[Row],
     settings: &Settings,
     environment: &mut Environment,
     results: &mut Results,
     stop: &Stop,
 ) -> Result<(), Error> {
     let given = options.quick || options.no_sweep || options.kafka_heap.is_some() || environment.kafka.is_none();
-    let done = |row: &Row| !options.again && results.row(&row.name).is_some_and(|row| row.complete);
-    if given || rows.iter().all(done) {
+    if given {
         return Ok(());
     }
     println!("\nKafka's process, tried with 100 B in 1 MB batches and with 2,000 requests/s of 1 kB:");
@@ -166,11 +170,12 @@ fn head(results: &Results, settings: &Settings, store: &Store) {
     println!("{}, {} CPUs, {gib:.0} GiB, Linux {}{hypervisor}", machine.cpu, machine.cpus, machine.kernel);
     println!("{}", results.cores);
     println!(
-        "commit {}, {}; up to {} GiB of memory warmed before each run",
+        "repository at commit {}, {}; up to {} GiB of memory warmed before each run",
         settings.commit,
         rfc_3339(SystemTime::now()),
         settings.warm_gib
     );
+    println!("Duramen: {}; generator: {}", settings.programs[0], settings.programs[1]);
     println!("ratios are Duramen's figure by the other's, pair by pair, with their 95 % interval");
     if let Some(path) = store.path() {
         println!("results: {}", path.display());

@@ -21,7 +21,7 @@ pub struct CompareOptions {
     /// Pairs of each row [7, ten-minutes 2; with --quick 2]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub pairs: Option<u32>,
-    /// Measure rows anew that are finished in the file of results
+    /// Measure rows anew that are finished in the file of results [only those that had other parameters]
     #[arg(long)]
     pub again: bool,
     /// Keep the results there, and a page beside it [bench/results/DATE-MACHINE.json of this repository]

@@ -47,6 +47,9 @@ pub struct RowResult {
     pub complete: bool,
     /// Why it is not complete, and will not become it by itself.
     pub failure: Option<String>,
+    /// Why earlier attempts at it failed, with their time and commit; the last ones.
+    #[serde(default)]
+    pub failures: Vec<String>,
     /// What preparing it has shown.
     pub kept: Figures,
     pub sides: Vec<SideResult>,

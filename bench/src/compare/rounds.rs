@@ -18,6 +18,8 @@ use crate::stop::Stop;
 /// Pairs of a row, in a full comparison and in a quick one.
 pub const PAIRS: u32 = 7;
 pub const PAIRS_QUICK: u32 = 2;
+/// Failed attempts at a row that the results keep.
+const FAILURES_MAX: usize = 20;
 
 /// How the rows are measured.
 pub struct Settings {
@@ -27,7 +29,10 @@ pub struct Settings {
     pub warm_gib: f64,
     /// Measure finished rows anew.
     pub again: bool,
+    /// Of the repository at hand; which program was measured, `programs` tells.
     pub commit: String,
+    /// The program that serves as Duramen, and this one.
+    pub programs: [String; 2],
 }
 
 /// A comparison that goes on.
@@ -97,26 +102,38 @@ impl<'c> Rounds<'c> {
             return Some(self.results.rows.len() - 1);
         };
         let known = &mut self.results.rows[place];
-        if known.complete && !self.settings.again {
+        if store::is_kept(known, &fresh) && !self.settings.again {
             return None;
         }
+        let failures = failed_attempts(known, &fresh.date);
         if store::goes_on(known, &fresh) && !self.settings.again {
             known.failure = None;
         } else {
             *known = fresh;
         }
+        known.failures = failures;
         Some(place)
     }
 
-    /// What must be the same for a half-finished row to go on.
+    /// What must be the same for a row to be kept, or to go on.
     fn parameters(&self, row: &Row) -> serde_json::Value {
+        let has_kafka = row.sides.iter().any(|kind| matches!(kind, SideKind::Kafka | SideKind::KafkaDefault));
         serde_json::json!({
+            "machine": format!("{}, {} CPUs", self.results.machine.cpu, self.results.machine.cpus),
             "quick": self.settings.quick,
             "pairs": self.pairs(row),
             "warm_gib": self.settings.warm_gib,
-            "kafka": self.environment.profile(row.by).describe(),
+            "duramen": self.settings.programs[0],
+            "generator": self.settings.programs[1],
+            "kafka": has_kafka.then(|| self.kafka(row)),
             "cores": self.environment.cores.describe(),
         })
+    }
+
+    /// Kafka's version, and how it runs for a row.
+    fn kafka(&self, row: &Row) -> String {
+        let version = self.environment.kafka.as_ref().map(|script| script.version());
+        format!("{}, {}", version.as_deref().unwrap_or_default(), self.environment.profile(row.by).describe())
     }
 
     fn pairs(&self, row: &Row) -> u32 {
@@ -126,7 +143,7 @@ impl<'c> Rounds<'c> {
 
     fn measure(&mut self, row: &Row, place: usize) -> Result<(), Error> {
         let sides = self.sides(row)?;
-        let done = enter(&mut self.results.rows[place], &sides);
+        let done = enter(&mut self.results.rows[place], &sides, self.settings.quick);
         if let Some(setup) = &row.setup {
             for side in &sides {
                 self.say(row, &format!("preparing {}", side.name));
@@ -145,7 +162,8 @@ impl<'c> Rounds<'c> {
         for round in done..pairs {
             for at in order(round, sides.len()) {
                 let known = &self.results.rows[place].sides[at].runs;
-                let is_measured = known.len() > round || (!known.is_empty() && self.once_is_enough(&sides[at]));
+                let is_measured =
+                    known.len() > round || (!known.is_empty() && once_is_enough(&sides[at], self.settings.quick));
                 if is_measured {
                     continue;
                 }
@@ -158,11 +176,6 @@ impl<'c> Rounds<'c> {
             }
         }
         Ok(())
-    }
-
-    /// In a quick comparison a limit is measured once and stands beside every run.
-    fn once_is_enough(&self, side: &Side) -> bool {
-        self.settings.quick && side.kind == SideKind::Limit
     }
 
     fn sides(&mut self, row: &Row) -> Result<Vec<Side>, Error> {
@@ -225,8 +238,20 @@ fn order(round: usize, sides: usize) -> Vec<usize> {
     if round.is_multiple_of(2) { (0..sides).collect() } else { (0..sides).rev().collect() }
 }
 
+/// In a quick comparison a limit is measured once and stands beside every run.
+fn once_is_enough(side: &Side, quick: bool) -> bool {
+    quick && side.kind == SideKind::Limit
+}
+
+/// The attempts at a row that have failed until now: one that succeeds later shall not hide them.
+fn failed_attempts(row: &RowResult, now: &str) -> Vec<String> {
+    let last = row.failure.iter().map(|reason| format!("until {now}, commit {}: {reason}", row.commit));
+    let all: Vec<String> = row.failures.iter().cloned().chain(last).collect();
+    all[all.len().saturating_sub(FAILURES_MAX)..].to_vec()
+}
+
 /// Enters the sides of a row, with the runs that an earlier comparison has left of each; returns the rounds that are whole.
-fn enter(row: &mut RowResult, sides: &[Side]) -> usize {
+fn enter(row: &mut RowResult, sides: &[Side], quick: bool) -> usize {
     let known = std::mem::take(&mut row.sides);
     for side in sides {
         let old = known.iter().find(|old| old.name == side.name).cloned().unwrap_or_default();
@@ -238,8 +263,8 @@ fn enter(row: &mut RowResult, sides: &[Side]) -> usize {
             outcome: old.outcome,
         });
     }
-    let brokers = || row.sides.iter().zip(sides).filter(|(_, side)| side.is_broker());
-    let whole = brokers().map(|(side, _)| side.runs.len()).min().unwrap_or(0);
+    let each_round = row.sides.iter().zip(sides).filter(|(_, side)| !once_is_enough(side, quick));
+    let whole = each_round.map(|(side, _)| side.runs.len()).min().unwrap_or(0);
     row.sides.iter_mut().for_each(|side| side.runs.truncate(whole));
     whole
 }
@@ -279,15 +304,34 @@ mod tests {
     fn a_row_goes_on_after_its_last_whole_round() {
         let mut row = RowResult { sides: vec![measured("B", 2), measured("A", 3)], ..RowResult::default() };
         let sides = [side("A", SideKind::Duramen), side("B", SideKind::Kafka), side("L", SideKind::Limit)];
-        assert_eq!(enter(&mut row, &sides), 2);
+        assert_eq!(enter(&mut row, &sides, true), 2);
         let runs: Vec<_> = row.sides.iter().map(|side| (side.name.as_str(), side.runs.len())).collect();
         assert_eq!(runs, [("A", 2), ("B", 2), ("L", 0)]);
     }
 
     #[test]
+    fn a_limit_is_of_the_round_unless_it_is_measured_once() {
+        let row = || RowResult { sides: vec![measured("A", 3), measured("L", 1)], ..RowResult::default() };
+        let sides = [side("A", SideKind::Duramen), side("L", SideKind::Limit)];
+        assert_eq!([enter(&mut row(), &sides, false), enter(&mut row(), &sides, true)], [1, 3]);
+    }
+
+    #[test]
+    fn failed_attempts_are_kept() {
+        let mut row = RowResult { commit: "c".into(), failure: Some("gone".into()), ..RowResult::default() };
+        row.failures = failed_attempts(&row, "noon");
+        assert_eq!(row.failures, ["until noon, commit c: gone"]);
+        row.failures = vec!["old".into(); FAILURES_MAX];
+        let kept = failed_attempts(&row, "noon");
+        assert_eq!((kept.len(), kept.last().unwrap().as_str()), (FAILURES_MAX, "until noon, commit c: gone"));
+        row.failure = None;
+        assert_eq!(failed_attempts(&row, "noon"), row.failures);
+    }
+
+    #[test]
     fn a_new_side_starts_a_row_again() {
         let mut row = RowResult { sides: vec![measured("A", 3)], ..RowResult::default() };
-        assert_eq!(enter(&mut row, &[side("A", SideKind::Duramen), side("B", SideKind::Kafka)]), 0);
+        assert_eq!(enter(&mut row, &[side("A", SideKind::Duramen), side("B", SideKind::Kafka)], true), 0);
         assert!(row.sides[0].runs.is_empty());
     }
 }

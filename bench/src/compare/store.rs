@@ -1,5 +1,6 @@
 //! The file of results: rewritten whole after every run, so that a comparison which ends early goes on where it was. A row
-//! that is finished is kept; one that is half done goes on if commit and parameters are the same.
+//! that is finished is kept if its parameters are the same, of which the programs are a part; one that is half done goes on if its
+//! commit is the same, too, and names what was built.
 
 use std::fs;
 use std::io;
@@ -14,6 +15,8 @@ use crate::outcome::Machine;
 const LANDMARK: &str = "bench/rdkafka_performance";
 /// Where a full comparison's results go, from the root of the repository.
 const DIRECTORY: &str = "bench/results";
+/// What git appends to a commit when files were changed.
+const DIRTY: &str = "-dirty";
 
 /// The file, or none where nothing is to be kept.
 pub struct Store {
@@ -67,9 +70,15 @@ fn parse(text: &str) -> Result<Results, String> {
     Ok(results)
 }
 
+/// Whether a row of an earlier comparison is finished, and was measured as it would be now.
+pub fn is_kept(old: &RowResult, new: &RowResult) -> bool {
+    old.complete && old.parameters == new.parameters
+}
+
 /// Whether a row of an earlier comparison is to go on, or else is to be measured from its beginning.
 pub fn goes_on(old: &RowResult, new: &RowResult) -> bool {
-    !old.complete && old.commit == new.commit && old.parameters == new.parameters
+    let is_dirty = new.commit.ends_with(DIRTY);
+    !old.complete && !is_dirty && old.commit == new.commit && old.parameters == new.parameters
 }
 
 /// `bench/results/DATE-MACHINE.json` of the repository at hand, if there is one.
@@ -90,6 +99,14 @@ fn plain(text: &str) -> String {
 pub fn commit() -> String {
     let described = || git(&repository()?, &["describe", "--always", "--exclude=*", "--dirty"]);
     described().unwrap_or_else(|| "unknown".into())
+}
+
+/// What tells a program from another build of it, as the commit of the repository does not: what it says of itself, its
+/// length and its CRC-32C.
+pub fn program(path: &Path, version: &str) -> Result<String, Error> {
+    let io = |source| Error::Io { what: format!("read {}", path.display()), source };
+    let content = fs::read(path).map_err(io)?;
+    Ok(format!("{version}, {} bytes, CRC-32C {:08x}", content.len(), crc32c::crc32c(&content)))
 }
 
 /// The repository around the working directory, or else around this program.
@@ -152,6 +169,29 @@ mod tests {
         assert!(!goes_on(&row(true, "abc", 5), &now));
         assert!(!goes_on(&row(false, "abd", 5), &now));
         assert!(!goes_on(&row(false, "abc", 6), &now));
+        let dirty = row(false, "abc-dirty", 5);
+        assert!(!goes_on(&dirty, &dirty));
+    }
+
+    #[test]
+    fn builds_are_told_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("program");
+        let told = |content: &str| {
+            fs::write(&path, content).unwrap();
+            program(&path, "v1").unwrap()
+        };
+        assert_eq!(told("123456789"), "v1, 9 bytes, CRC-32C e3069283");
+        assert_ne!(told("123456780"), told("123456789"));
+        assert!(program(&directory.path().join("none"), "v1").is_err());
+    }
+
+    #[test]
+    fn a_finished_row_is_kept_only_as_it_was_asked_for() {
+        let now = row(false, "abc", 5);
+        assert!(is_kept(&row(true, "abd", 5), &now));
+        assert!(!is_kept(&row(true, "abc", 6), &now));
+        assert!(!is_kept(&row(false, "abc", 5), &now));
     }
 
     #[test]

@@ -8,16 +8,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::context::RowContext;
+use super::context::{RowContext, counts};
+use super::figures::FELL_BEHIND;
 use super::produce::large_synced;
 use super::{By, Figure, Goal, Row, figures};
 use crate::admin::Cluster;
 use crate::compare::results::Figures;
 use crate::compare::sides::{Duramen, Kafka, Side, SideKind};
+use crate::drive::Tally;
 use crate::error::Error;
-use crate::outcome::Outcome;
+use crate::latency::Latencies;
+use crate::outcome::{Outcome, Second};
 use crate::plan::{Plan, Topics};
-use crate::run::{self, Quietly};
+use crate::run::{self, Watch};
 use crate::stop::Stop;
 
 const COLD_BYTES: u64 = 8 << 30;
@@ -34,6 +37,10 @@ const READ: usize = 1 << 20;
 const READERS: u64 = 4;
 const BLOCK: usize = 4096;
 const GIGA: f64 = 1e9;
+/// Seconds of the producer that are remembered: no reading takes longer.
+const SECONDS_MAX: usize = 1_000;
+/// The share of its rate that the producer must keep while the topic is read.
+const KEPT_SHARE: f64 = 0.99;
 
 pub fn rows() -> Vec<Row> {
     let title = "consume, 1 kB, 8 GiB that no cache holds, synced, while 2,000 requests/s of 1 kB come in to another \
@@ -83,7 +90,10 @@ fn measure(context: &mut RowContext, side: &Side) -> Result<Figures, Error> {
     let mut found = figures::consumed(&reading);
     let rate = found.get("gb_per_second").copied().unwrap_or(0.0);
     found.extend([("disk_gb_per_second".to_owned(), disk), ("of_disk".to_owned(), rate / disk)]);
-    if let (Some(before), Some(during)) = (p99_ms(&before), p99_ms(&during)) {
+    if before.rate_kept == Some(false) || during.rate.is_some_and(|rate| rate < RATE * KEPT_SHARE) {
+        found.insert(FELL_BEHIND.to_owned(), 1.0);
+    }
+    if let (Some(before), Some(during)) = (p99_ms(&before), during.p99_ms) {
         found.extend([("before_p99_ms".to_owned(), before), ("during_p99_ms".to_owned(), during)]);
         found.insert("p99_moves".to_owned(), during / before);
     }
@@ -103,26 +113,79 @@ fn producing(context: &RowContext, side: &Side, seconds: Option<u64>) -> Plan {
     plan
 }
 
+/// What the producer has shown in the seconds of the reading.
+struct During {
+    /// Of the seconds that began while it went on.
+    p99_ms: Option<f64>,
+    /// Records acknowledged a second, in those that also ended before it did: none if no second did.
+    rate: Option<f64>,
+}
+
+/// Second by second what a run has shown, from its epoch in milliseconds since 1970.
+#[derive(Default)]
+struct Seconds {
+    epoch_ms: i64,
+    of: Vec<(u32, Latencies, u64)>,
+}
+
+impl Watch for Seconds {
+    fn begins(&mut self, _plan: &Plan, wall_ms: i64) {
+        self.epoch_ms = wall_ms;
+    }
+
+    fn second(&mut self, second: &Second, tally: &Tally) {
+        if self.of.len() < SECONDS_MAX {
+            self.of.push((second.second, tally.scheduled.clone(), second.produced));
+        }
+    }
+}
+
+impl Seconds {
+    fn between(&self, from_ms: i64, to_ms: i64) -> During {
+        let (mut latencies, mut records, mut seconds) = (Latencies::default(), 0, 0);
+        for (second, of_second, produced) in &self.of {
+            let begins_ms = self.epoch_ms + i64::from(*second) * 1_000;
+            if (from_ms..to_ms).contains(&begins_ms) {
+                latencies.add(of_second);
+                if begins_ms + 1_000 <= to_ms {
+                    (records, seconds) = (records + produced, seconds + 1);
+                }
+            }
+        }
+        let p99_ns = latencies.summary().and_then(|summary| summary.p99_ns);
+        let rate = (seconds > 0).then(|| records as f64 / f64::from(seconds));
+        During { p99_ms: p99_ns.map(|ns| ns as f64 / 1e6), rate }
+    }
+}
+
 /// Reads the cold topic once while the producer works; what both have shown.
-fn while_producing(context: &mut RowContext, side: &Side) -> Result<(Outcome, Outcome), Error> {
+fn while_producing(context: &mut RowContext, side: &Side) -> Result<(During, Outcome), Error> {
     let producing = producing(context, side, None);
     let mut reading = context.plan("consume", side);
     reading.topics = Topics::Existing(vec![COLD.to_owned()]);
     (reading.warm_up, reading.duration, reading.threads) = (Duration::ZERO, None, Some(1));
     let stop = Stop::default();
     thread::scope(|scope| {
-        let running = scope.spawn(|| run::run(&producing, &mut Quietly, &stop));
+        let running = scope.spawn(|| {
+            let mut seconds = Seconds::default();
+            run::run(&producing, &mut seconds, &stop).map(|outcome| (outcome, seconds))
+        });
         // Past its warm-up.
         context.wait(Duration::from_secs(3));
-        let read = context.run(&reading, side);
+        let mut of_reading = Seconds::default();
+        let read = context.run_watched(&reading, side, &mut of_reading);
         let early = running.is_finished();
         stop.ask(SIGTERM);
-        let produced = running.join().expect("a run does not panic")?;
-        if early {
-            let reason = produced.incomplete.unwrap_or_else(|| "the producer ended".to_owned());
-            return Err(Error::Process { what: format!("a run against {}", side.name), reason });
+        let (mut produced, seconds) = running.join().expect("a run does not panic")?;
+        let ended = produced.incomplete.take().unwrap_or_else(|| "the producer ended".to_owned());
+        // Only the signal may have ended it.
+        if early || !ended.starts_with("signal ") {
+            return Err(Error::Process { what: format!("a run against {}", side.name), reason: ended });
         }
-        Ok((produced, read?))
+        counts(&produced, producing.verify, &side.name)?;
+        let read = read?;
+        let from_ms = of_reading.epoch_ms;
+        Ok((seconds.between(from_ms, from_ms + (read.seconds * 1e3) as i64), read))
     })
 }
 
@@ -205,6 +268,22 @@ fn failed(what: &str, path: &Path, source: std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_seconds_of_the_reading_count() {
+        let mut seconds = Seconds::default();
+        seconds.begins(&Plan::new("produce", "h:1"), 10_000);
+        for (second, ms, produced) in [(0, 50, 1), (1, 2, 20_000), (2, 2, 10_000), (3, 50, 1)] {
+            let mut tally = Tally::default();
+            tally.scheduled.record_n(ms * 1_000_000, 20_000);
+            seconds.second(&Second { second, produced, ..Second::default() }, &tally);
+        }
+        let during = seconds.between(10_500, 12_900);
+        assert!((during.p99_ms.unwrap() - 2.0).abs() < 0.1, "{:?}", during.p99_ms);
+        assert_eq!(during.rate, Some(20_000.0));
+        let none = seconds.between(20_000, 30_000);
+        assert_eq!((none.p99_ms, none.rate), (None, None));
+    }
 
     #[test]
     fn the_segments_of_the_cold_topic_are_found_and_read() {

@@ -22,6 +22,8 @@ const TRICKLE: f64 = 10.0;
 /// What ends the trickle: any signal's number does.
 const SIGTERM: u8 = 15;
 const WAITING: u32 = 100;
+/// What the kernel counts CPU time in: less than one of them counts as one, so that a run without any is not left out.
+const TICK_SECONDS: f64 = 0.01;
 
 /// Whether records come in while a topic is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -180,7 +182,7 @@ fn idle(wait_ms: u64, percent: f64) -> Row {
         let outcome = context.run(&plan, side)?;
         let mut found = figures::common(&outcome);
         if let Some(cost) = &outcome.cost {
-            let busy = (cost.user_seconds + cost.system_seconds) / cost.wall_seconds;
+            let busy = (cost.user_seconds + cost.system_seconds).max(TICK_SECONDS) / cost.wall_seconds;
             found.insert("cpu_percent".into(), busy * 100.0);
         }
         Ok(found)

@@ -110,7 +110,7 @@ impl RowContext<'_> {
 }
 
 /// An error if a figure of this run would mean nothing.
-fn counts(outcome: &Outcome, verified: bool, side: &str) -> Result<(), Error> {
+pub(super) fn counts(outcome: &Outcome, verified: bool, side: &str) -> Result<(), Error> {
     let what = || format!("a run against {side}");
     if let Some(reason) = &outcome.incomplete {
         return Err(Error::Process { what: what(), reason: format!("it is incomplete: {reason}") });

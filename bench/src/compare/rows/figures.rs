@@ -9,9 +9,14 @@ const MILLION: f64 = 1e6;
 const GIGA: f64 = 1e9;
 const NS_PER_MS: f64 = 1e6;
 
-/// What every run tells: what others took of the machine meanwhile, and what the generator needed.
+/// 1 in a run of an open loop that did not keep its rate; absent from the others.
+pub const FELL_BEHIND: &str = "fell_behind";
+
+/// What every run tells: what others took of the machine meanwhile, what the generator needed, and whether the rate that
+/// was asked for was not kept.
 pub fn common(outcome: &Outcome) -> Figures {
     let mut figures = Figures::new();
+    put(&mut figures, FELL_BEHIND, (outcome.rate_kept == Some(false)).then_some(1.0));
     let Some(cost) = &outcome.cost else { return figures };
     let broker = cost.user_seconds + cost.system_seconds;
     let whole = cost.wall_seconds * cost.cpus as f64;
@@ -163,6 +168,8 @@ mod tests {
     fn what_was_not_measured_is_absent() {
         let figures = produced(&Outcome { cost: None, ..outcome() });
         assert!(!figures.contains_key("cpu_per_million") && figures.contains_key("rate_millions"));
+        let behind = common(&Outcome { rate_kept: Some(false), ..Outcome::default() });
+        assert_eq!((behind.get(FELL_BEHIND), figures.get(FELL_BEHIND)), (Some(&1.0), None));
         let mut none = Figures::new();
         latencies(&mut none, Some(&Summary { max_ns: 2_000_000, ..Summary::default() }), &outcome());
         assert_eq!(none.keys().collect::<Vec<_>>(), ["max_ms"]);
