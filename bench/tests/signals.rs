@@ -13,6 +13,7 @@ const CHILD: &str = "DURAMEN_BENCH_TEST_CHILD";
 
 /// Runs itself once more as the process that gets the signals.
 #[test]
+#[expect(clippy::zombie_processes, reason = "the second signal ends the process before it could wait")]
 fn children_end_with_the_second_signal() {
     if std::env::var_os(CHILD).is_some() {
         let stop = Stop::on_signals().unwrap();
